@@ -1,0 +1,181 @@
+"""The journal in one SQLite file, through a subclass of the eventsourcing library's recorder.
+
+The records lie in the library's own table, one stream, stream version = position, so its primary key refuses a
+second writer even where the lock failed. Keys of submissions and spans of sequence numbers go in with the records,
+in one transaction, durable by fsync (WAL, synchronous FULL).
+"""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from eventsourcing.persistence import PersistenceError, StoredEvent
+from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteConnection, SQLiteConnectionPool, SQLiteCursor
+from eventsourcing.sqlite import SQLiteDatastore
+from filelock import FileLock, Timeout
+
+from ledger.codes import Code, Refused
+from ledger.journal.store import Entry, Key
+
+STREAM: Final = "journal"
+APPLICATION_ID: Final = 0x53515331  # "SQS1" in the file's header says whose it is
+READ_AT_ONCE: Final = 64  # a page can be several megabytes
+PRAGMAS: Final = ("PRAGMA synchronous=FULL", "PRAGMA cache_size=-65536", "PRAGMA wal_autocheckpoint=4000")
+
+
+class JournalConnectionPool(SQLiteConnectionPool):
+    """Connections with the settings that a journal needs; the library leaves them at their defaults."""
+
+    def _create_connection(self) -> SQLiteConnection:
+        connection = super()._create_connection()
+        cursor = connection.cursor()
+        for pragma in PRAGMAS:
+            cursor.execute(pragma)
+        return connection
+
+
+class JournalDatastore(SQLiteDatastore):
+    """A datastore on such connections."""
+
+    def __init__(self, db_name: str) -> None:
+        """Open a database by file name or `file:` address."""
+        super().__init__(db_name, originator_id_type="text")
+        self.pool.close()
+        self.pool = JournalConnectionPool(db_name=db_name)
+
+
+class JournalRecorder(SQLiteApplicationRecorder):
+    """The library's recorder, with submissions' keys and spans of `seq` in the same transaction."""
+
+    def construct_create_table_statements(self) -> list[str]:
+        """The library's table and ours."""
+        return [
+            *super().construct_create_table_statements(),
+            "CREATE TABLE IF NOT EXISTS submissions (actor TEXT, command_id TEXT, content BLOB, first_seq INTEGER,"
+            " last_seq INTEGER, PRIMARY KEY (actor, command_id)) WITHOUT ROWID",
+            "CREATE TABLE IF NOT EXISTS spans (position INTEGER PRIMARY KEY, first_seq INTEGER, last_seq INTEGER)",
+            "CREATE INDEX IF NOT EXISTS spans_by_last_seq ON spans (last_seq)",
+        ]
+
+    def _insert_events(
+        self,
+        c: SQLiteCursor,
+        stored_events: Sequence[StoredEvent],
+        *,
+        spans: Sequence[tuple[int, int]] = (),
+        keys: Sequence[Key] = (),
+        **_: Any,
+    ) -> Sequence[int] | None:
+        c.executemany(
+            self.insert_events_statement, [(e.originator_id, e.originator_version, e.topic, e.state) for e in stored_events]
+        )
+        positions = [event.originator_version for event in stored_events]
+        c.executemany(
+            "INSERT INTO spans VALUES (?,?,?)", [(p, first, last) for p, (first, last) in zip(positions, spans, strict=True)]
+        )
+        c.executemany("INSERT INTO submissions VALUES (?,?,?,?,?)", keys)
+        return positions
+
+
+class SQLiteStore:
+    """A ledger's journal in a file. Open with `writable=False` to read beside a writer."""
+
+    def __init__(self, path: Path, *, writable: bool = True) -> None:
+        """Open a journal, made if it is new. Raises Refused: LEDGER_LOCKED, LEDGER_MISSING, STORE_NOT_OURS."""
+        self.path = path
+        self._lock = FileLock(f"{path}.lock") if writable else None
+        if self._lock:
+            lock(self._lock, path)
+        try:
+            prepare(path, writable=writable)
+            self._datastore = JournalDatastore(str(path) if writable else f"{path.absolute().as_uri()}?mode=ro")
+            self._recorder = JournalRecorder(self._datastore)
+            if writable:
+                self._recorder.create_table()
+        except BaseException:
+            if self._lock:
+                self._lock.release()
+            raise
+
+    def append(
+        self,
+        after: int,
+        entries: Sequence[tuple[str, bytes]],
+        spans: Sequence[tuple[int, int]],
+        keys: Sequence[Key],
+    ) -> None:
+        """Add records behind a position in one durable transaction. Raises Refused (COMMIT_FAILED)."""
+        events = [
+            StoredEvent(STREAM, after + offset, topic, state) for offset, (topic, state) in enumerate(entries, start=1)
+        ]
+        try:
+            self._recorder.insert_events(events, spans=spans, keys=keys)
+        except (PersistenceError, sqlite3.Error) as problem:
+            raise Refused(Code.COMMIT_FAILED, "position", after + 1, str(problem)) from problem
+
+    def entries(self, after: int = 0) -> Iterator[Entry]:
+        """Records behind a position, in order."""
+        while True:
+            events = self._recorder.select_events(STREAM, gt=after, limit=READ_AT_ONCE)
+            yield from (Entry(event.originator_version, event.topic, event.state) for event in events)
+            if len(events) < READ_AT_ONCE:
+                return
+            after = events[-1].originator_version
+
+    def entries_from_seq(self, seq: int) -> Iterator[Entry]:
+        """Records in order, from the first on that ends at or after this sequence number."""
+        (found,) = self._one("SELECT MIN(position) AS position FROM spans WHERE last_seq >= ?", (seq,))
+        return iter(()) if found is None else self.entries(found - 1)
+
+    def head(self) -> Entry | None:
+        """The last record."""
+        events = self._recorder.select_events(STREAM, desc=True, limit=1)
+        return Entry(events[0].originator_version, events[0].topic, events[0].state) if events else None
+
+    def key(self, actor: str, command_id: str) -> Key | None:
+        """The submission of this actor with this command id, if there was one."""
+        found = self._one("SELECT * FROM submissions WHERE actor = ? AND command_id = ?", (actor, command_id))
+        return Key(*found) if found else None
+
+    def close(self) -> None:
+        """Close all connections and let the next writer in."""
+        self._datastore.close()
+        if self._lock:
+            self._lock.release()
+
+    def _one(self, statement: str, parameters: tuple[Any, ...]) -> tuple[Any, ...]:
+        with self._datastore.transaction(commit=False) as cursor:
+            cursor.execute(statement, parameters)
+            row = cursor.fetchone()
+        return tuple(row) if row else ()
+
+
+def lock(file_lock: FileLock, path: Path) -> None:
+    """Take the writer's lock at once or raise Refused (LEDGER_LOCKED). The system drops it with its process."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        file_lock.acquire(blocking=False)
+    except Timeout:
+        raise Refused(Code.LEDGER_LOCKED, "ledger", str(path), "one writer at a time; readers open it read-only") from None
+
+
+def prepare(path: Path, *, writable: bool) -> None:
+    """Make a new file with large pages, or check that an old one is ours."""
+    new = not path.exists() or path.stat().st_size == 0
+    if new and not writable:
+        raise Refused(Code.LEDGER_MISSING, "ledger", str(path), "check the path, or run `shuiquan demo` to make one")
+    try:
+        connection = sqlite3.connect(path)
+        try:
+            if new:
+                connection.execute("PRAGMA page_size=16384")  # has an effect before the first table only
+                connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+                connection.execute("PRAGMA journal_mode=WAL")
+            (found,) = connection.execute("PRAGMA application_id").fetchone()
+        finally:
+            connection.close()
+    except sqlite3.DatabaseError as problem:
+        raise Refused(Code.STORE_NOT_OURS, "ledger", str(path), str(problem)) from None
+    if found != APPLICATION_ID:
+        raise Refused(Code.STORE_NOT_OURS, "ledger", str(path), "a file that this program made")

@@ -1,0 +1,179 @@
+"""Every reason for a refusal: one stable code a cause, in a numbered range by concern, with its text in both languages.
+
+A number once given keeps its meaning for ever: it stands in facts. 1-99 belong to the order book
+(`matching.Reason`), whose texts are given here as well, so that there is one catalogue.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Any, Final
+
+from matching.types import Reason
+
+
+class Code(IntEnum):
+    """A reason that the ledger or its surroundings give. `en` and `zh` say it to a person."""
+
+    en: str
+    zh: str
+
+    def __new__(cls, number: int, en: str, zh: str) -> Code:
+        """A member carries its two texts beside its number."""
+        member = int.__new__(cls, number)
+        member._value_ = number
+        member.en, member.zh = en, zh
+        return member
+
+    # 100-199 submissions
+    WRONG_TYPE = 100, "the value has the wrong type", "数据类型不符"
+    COMMAND_ID_REUSED = 101, "this command id was used before with other content", "指令编号已用于其他内容"
+    NOT_AUTHORISED = 102, "this role may not give this command", "该角色无权提交此指令"
+    NEEDS_APPROVER = 103, "this act needs an approver who is not its proposer", "此事项须由提出人以外的人员批准"
+    BATCH_TOO_LARGE = 104, "the batch is larger than a submission may be", "单次提交数量超限"
+    OUT_OF_RANGE = 105, "the value is outside its limits", "数值超出允许范围"
+    EMPTY = 106, "the value must not be empty", "内容不得为空"
+    CLIENT_ORDER_ID_NOT_RISING = 107, "client order ids of an actor must rise", "客户委托编号必须递增"
+    ALREADY_EXISTS = 108, "this code is registered already", "编号已登记"
+    UNKNOWN_PARTY = 110, "no such holder", "用水权持有人不存在"
+    UNKNOWN_RIGHT = 111, "no such right", "用水权不存在"
+    UNKNOWN_INTAKE = 112, "no such intake", "取水口不存在"
+    UNKNOWN_METER = 113, "no such meter", "计量设施不存在"
+    UNKNOWN_INSTRUMENT = 114, "no such instrument", "交易品种不存在"
+    UNKNOWN_CELL = 115, "no such cell of the allocation", "分配单元不存在"
+    UNKNOWN_NAME = 116, "the policy does not know this name", "政策文件中无此名称"
+    LINKED_REFUSED = 119, "refused because a linked command was refused", "因关联指令被拒而整体撤回"
+    # 200-299 who may trade, and when
+    MARKET_CLOSED = 200, "the instrument is outside its session or not open", "非交易时段或品种未开市"
+    MODE_NOT_APPROVED = 201, "no document opens this trading mode", "该交易方式未经批准"
+    WRONG_UNIT = 202, "the right is of another source or year than the instrument", "用水权与品种的水源或年度不符"
+    NOT_YOUR_RIGHT = 203, "the right belongs to somebody else", "非本人用水权"
+    PARTY_SUSPENDED = 204, "the holder is suspended", "持有人已被暂停交易"
+    RIGHT_EXPIRED = 205, "the right has ended", "用水权已到期"
+    OVER_USE = 206, "the holder has used more than his right", "持有人存在超用水量"
+    METERING_NOT_WORKING = 207, "the right has no working meter", "用水权无有效计量设施"
+    TAX_OVERDUE = 208, "water-resource tax is overdue", "欠缴水资源税费"
+    CLASS_EXCLUDED = 209, "this class of holder may not sell", "该类持有人不得转让"
+    PRICE_OUTSIDE_BAND = 210, "the price is outside the band around the reference", "价格超出参考价区间"
+    ZONES_NOT_PERMITTED = 211, "trade between these zones is not permitted", "交易分区之间不允许流转"
+    HEADROOM_EXHAUSTED = 212, "the headroom between these zones is used up", "交易分区之间可流转水量已用尽"
+    HOLDER_HALTED = 213, "an emergency measure halts this holder, zone or instrument", "应急调度暂停交易"
+    SELF_AGREEMENT = 214, "buyer and seller are the same holder", "买卖双方为同一持有人"
+    BUYER_BANNED = 215, "this industry may not buy water", "禁止受让的行业"
+    # 300-399 water and money to cover an act
+    NOT_ENOUGH_WATER = 300, "not enough free water in the right", "可用水量不足"
+    NOTHING_SAVED = 301, "a licence holder sells only verified saved water", "取水户仅可转让经核定的节约水量"
+    BASIC_NEED = 302, "the sale would go below the basic need", "转让将突破基本用水保障"
+    NOT_ENOUGH_MONEY = 303, "not enough money on deposit", "保证金余额不足"
+    WITHDRAWN_FOR_USE = 304, "the offer was withdrawn because its water was used", "水量已被取用，挂单撤回"
+    WITHDRAWN_INELIGIBLE = 305, "the order was withdrawn because its holder may no longer trade", "持有人丧失资格，挂单撤回"
+    # 400-499 allocation
+    ABOVE_INDEX = 400, "the cap's index would be exceeded", "将超出用水总量控制指标"
+    CELL_EXHAUSTED = 401, "the cell has not enough water left", "分配单元剩余水量不足"
+    DISTRICT_EXHAUSTED = 402, "the district's index has not enough water left", "区域指标剩余水量不足"
+    ABOVE_VERIFIED = 403, "the right would exceed the verified volume", "超出核定水量"
+    SAVING_ABOVE_RIGHT = 404, "the saving would exceed the issued right", "节约水量超出用水权"
+    TERM_NOT_COVERING = 405, "the year lies outside the term of the right", "年度不在用水权有效期内"
+    # 500-599 readings
+    DUPLICATE_READING = 500, "this reading is recorded already", "重复读数"
+    VALUE_MISSING = 501, "the meter reported no value", "读数缺失"
+    LATE_READING = 502, "older than the last reading: kept, books nothing", "迟到读数，仅存档"
+    READING_TOO_LATE = 503, "more than 30 days late", "迟报超过30天"
+    CLOCK_AHEAD = 504, "measured in the future", "计量时间超前"
+    STEP_BACK = 505, "the register went back and did not wrap: held for review", "读数回退，待核查"
+    RATE_TOO_HIGH = 506, "more water than the meter can pass: held for review", "读数增幅超过最大取水能力，待核查"
+    BEYOND_MODULUS = 507, "the value is larger than the register can show", "读数超出计量器具量程"
+    WRAPPED = 508, "the register wrapped past its modulus and was accepted", "计数器翻转，已接受"
+    # 600-699 register import
+    FILE_UNREADABLE = 600, "the file cannot be read", "文件无法读取"
+    COLUMN_MISSING = 601, "a required column is missing", "缺少必填列"
+    CELL_EMPTY = 602, "a required cell is empty", "必填单元格为空"
+    NOT_A_NUMBER = 603, "the cell is not a number", "单元格不是数字"
+    NOT_A_DATE = 604, "the cell is not a date", "单元格不是日期"
+    CREDIT_CODE_INVALID = 605, "the credit code's check character is wrong", "统一社会信用代码校验不符"
+    ROW_DUPLICATE = 606, "the key stands in an earlier row", "编号与前行重复"
+    REFERENCE_UNKNOWN = 607, "the row refers to something that is not in the register", "引用的编号不存在"
+    UNIT_UNKNOWN = 608, "the unit of the column is not known", "列的计量单位无法识别"
+    # 700-799 frames
+    FRAME_TRUNCATED = 700, "the frame ends too early", "报文不完整"
+    FRAME_MARK = 701, "a start or end mark is wrong", "报文起止标志错误"
+    FRAME_CHECKSUM = 702, "the checksum does not match", "报文校验错误"
+    FRAME_LENGTH = 703, "the length field does not fit the frame", "报文长度与长度域不符"
+    FRAME_BCD = 704, "a nibble is not a decimal digit", "BCD码错误"
+    FRAME_FUNCTION = 705, "this function is not handled", "不支持的功能码"
+    FRAME_TIME = 706, "the time stamp is not a time", "报文时标错误"
+    FRAME_ADDRESS = 707, "the address is not one of a station", "站址错误"
+    FRAME_HEX = 708, "the text is not hexadecimal", "不是十六进制文本"
+    # 800-899 the store
+    LEDGER_LOCKED = 800, "another process writes to this ledger", "账本已被其他进程占用"
+    LEDGER_MISSING = 801, "there is no ledger here", "账本不存在"
+    RECORD_DAMAGED = 802, "a record does not match its hash", "记录与哈希不符"
+    SEQUENCE_GAP = 803, "the facts are not numbered densely", "事实编号不连续"
+    TOPIC_UNKNOWN = 804, "this fact's topic or version is not known", "未知的事实类型或版本"
+    COMMIT_FAILED = 805, "the commit failed or its outcome is unknown; reopen the ledger", "提交失败或结果未知，请重新打开账本"
+    LEDGER_CLOSED = 806, "the ledger is closed", "账本已关闭"
+    STORE_NOT_OURS = 807, "the file is not a ledger of this program", "不是本系统的账本文件"
+    CONSERVATION_BROKEN = 808, "the accounts do not sum to zero", "账户合计不为零"
+    # 900-999 policy
+    POLICY_INVALID = 900, "the policy file breaks a rule", "政策文件不合规"
+    POLICY_DIFFERS = 901, "the ledger was made with another policy; submit the change as an event", "账本政策不同，变更须作为事件提交"
+    POLICY_FLOAT = 902, "a policy figure must be an integer or a decimal string", "政策数值须为整数或十进制文本"
+    EXTRA_MISSING = 903, "an optional package is not installed", "缺少可选组件"
+
+
+REASON_TEXT: Final[dict[Reason, tuple[str, str]]] = {
+    Reason.NONE: ("done", "已受理"),
+    Reason.UNKNOWN_ACTION: ("unknown action", "未知操作"),
+    Reason.UNKNOWN_SIDE: ("unknown side", "未知买卖方向"),
+    Reason.UNKNOWN_ORDER_TYPE: ("unknown order type", "未知委托类型"),
+    Reason.UNKNOWN_TIME_IN_FORCE: ("unknown time in force", "未知有效期类型"),
+    Reason.UNKNOWN_SELF_TRADE: ("unknown self-trade mode", "未知自成交处理方式"),
+    Reason.UNKNOWN_ZONE: ("unknown zone", "未知交易分区"),
+    Reason.QUANTITY_NOT_POSITIVE: ("the quantity must be positive", "数量必须为正"),
+    Reason.QUANTITY_TOO_LARGE: ("the quantity is above the limit of an order", "数量超出单笔上限"),
+    Reason.PRICE_OUTSIDE_BOOK: ("the price is outside the book", "价格超出报价范围"),
+    Reason.EXPIRY_MISSING: ("good-till-date needs a date", "缺少有效截止时间"),
+    Reason.EXPIRY_UNEXPECTED: ("only good-till-date takes a date", "此有效期类型不带截止时间"),
+    Reason.BOOK_FULL: ("the book is full", "订单簿已满"),
+    Reason.ORDER_ID_NOT_RISING: ("order ids must rise", "委托编号必须递增"),
+    Reason.UNKNOWN_ORDER: ("no such live order", "委托不存在或已失效"),
+    Reason.FOREIGN_ORDER: ("the order belongs to somebody else", "非本人委托"),
+    Reason.MARKET_MUST_BE_IMMEDIATE: ("a market order must be IOC or FOK", "市价委托须为IOC或FOK"),
+    Reason.POST_ONLY_MUST_REST: ("post-only needs an order that may rest", "只挂单委托不得为即时委托"),
+    Reason.POST_ONLY_WOULD_TRADE: ("a post-only order would trade at once", "只挂单委托将立即成交"),
+    Reason.FOK_WITH_DECREMENT: ("fill-or-kill does not go with decrement", "FOK不适用递减方式"),
+    Reason.FOK_NOT_FILLABLE: ("the whole quantity cannot be filled", "无法全部成交"),
+    Reason.CANCELLED_BY_OWNER: ("cancelled by its owner", "委托人撤单"),
+    Reason.REDUCED_BY_OWNER: ("reduced by its owner", "委托人减量"),
+    Reason.IMMEDIATE_REMAINDER: ("the unfilled rest of an immediate order", "即时委托剩余撤销"),
+    Reason.SELF_TRADE: ("it would trade with its own holder", "防止自成交"),
+    Reason.EXPIRED: ("its time ran out", "委托到期"),
+    Reason.DAY_ENDED: ("the session ended", "交易时段结束"),
+    Reason.BUDGET_SPENT: ("the money given for it is spent", "限定金额已用完"),
+}
+
+
+def reason(number: int) -> Reason | Code:
+    """The member behind a code that stands in a fact. Raises ValueError for a number nobody gave."""
+    return Reason(number) if number < Code.WRONG_TYPE else Code(number)
+
+
+def texts(number: int) -> tuple[str, str]:
+    """English and Chinese text of a code."""
+    member = reason(number)
+    return REASON_TEXT[member] if isinstance(member, Reason) else (member.en, member.zh)
+
+
+class Refused(Exception):  # noqa: N818 - a refusal is an answer, not a failure of the program
+    """Input or an act that a rule forbids. Carries what a caller needs to mend it; nothing has changed.
+
+    `code` is the stable reason, `field` names what was wrong, `value` what stood there, `rule` what is allowed.
+    """
+
+    def __init__(self, code: Code | Reason, field: str, value: Any, rule: str = "") -> None:
+        """A refusal of `value` in `field`."""
+        self.code, self.field, self.value, self.rule = code, field, value, rule
+        english, chinese = texts(code)
+        shown = repr(value)
+        shown = shown if len(shown) <= 80 else shown[:77] + "..."  # noqa: PLR2004
+        super().__init__(f"[{int(code)}] {code.name} {field}={shown}: {english}{f' ({rule})' if rule else ''} / {chinese}")

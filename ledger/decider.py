@@ -1,0 +1,207 @@
+"""One submission after the other: stamp it, let what is due expire, decide its commands, keep its facts."""
+
+import copy
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from ledger import facts, rows
+from ledger.acts import ACTS, founding_facts
+from ledger.answers import Answer, Segment, make_answer
+from ledger.codes import Code, Refused
+from ledger.commands import Command, Role
+from ledger.decide import decide_orders
+from ledger.expiry import expire, roll_sessions, withdraw_orders_of
+from ledger.fold import apply_fact, ensure_holding
+from ledger.journal.pages import submission_rows
+from ledger.journal.records import ALGORITHM, FORMAT, Draft, draft_fact, draft_pages
+from ledger.metering import decide_readings
+from ledger.policy import Policy
+from ledger.state import State
+from ledger.submissions import Submission, content_digest
+from ledger.tables import AT_NS, NEXT_SEQ, Array
+
+
+class Decider:
+    """Decides submissions on a state and keeps the facts of the commit that is being prepared."""
+
+    def __init__(self, state: State) -> None:
+        """A decider on `state`, which it changes in place."""
+        self.state = state
+        self.segments: list[Segment] = []
+        self._submissions: list[dict[str, Any]] = []
+
+    # the life of a commit
+
+    def found(self, ledger_id: str, policy: Policy, content: bytes, digest: bytes) -> None:
+        """The first facts of a ledger."""
+        self.emit(facts.LedgerOpened(ledger_id, ALGORITHM, FORMAT, policy.district))
+        for fact in founding_facts(policy, content, digest):
+            self.emit(fact)
+
+    def decide(self, submission: Submission, now_ns: int) -> Answer:
+        """Decide one well-formed submission at max(last, `now_ns`) (K2) and return its facts."""
+        state = self.state
+        state.journal.clock[AT_NS] = max(state.at_ns, now_ns)
+        first_seq = state.next_seq
+        start = len(self.segments)
+        row = self.open_submission(submission)
+        roll_sessions(state)
+        expire(state, first_seq, self.emit)
+        if isinstance(submission.content, np.ndarray):
+            self.decide_array(submission.content, row["actor_number"])
+        elif submission.linked:
+            self.decide_linked(submission.content)
+        else:
+            for command in submission.content:
+                self.decide_command(command)
+        row["facts"] = state.next_seq - first_seq
+        self.cut()
+        return make_answer(first_seq, state.next_seq - 1, state.at_ns, self.segments[start:])
+
+    def drafts(self, page_facts: int) -> Iterator[Draft]:
+        """The records of the commit, in an order in which every prefix of segments is dense in `seq`."""
+        self.cut()
+        for segment in merged(self.segments):
+            yield from (draft_fact(seq, fact) for seq, fact in segment.rare)
+            pages = segment.pages | {rows.SUBMISSIONS: submission_rows(segment.submissions)}
+            drafts = [draft for topic, page in pages.items() for draft in draft_pages(topic, page, page_facts)]
+            yield from sorted(drafts, key=lambda draft: (draft.first_seq, draft.topic))
+        self.segments = []
+
+    def cut(self) -> None:
+        """End the current segment of frequent facts, if there is one."""
+        journal = self.state.journal
+        pages = {
+            topic: column[:count].copy()
+            for topic, column, count in zip(rows.PAGE_DTYPES, journal, journal.counts, strict=False)
+            if count
+        }
+        journal.counts[:] = 0
+        if pages or self._submissions:
+            self.segments.append(Segment([], pages, self._submissions))
+        self._submissions = []
+
+    def emit(self, fact: facts.Fact) -> int:
+        """Record and apply one rare fact; returns its `seq`."""
+        self.cut()
+        seq = self.state.next_seq
+        self.state.journal.clock[NEXT_SEQ] += 1
+        apply_fact(self.state, fact)
+        self.segments.append(Segment([(seq, fact)], {}, []))
+        return seq
+
+    # parts of a submission
+
+    def open_submission(self, submission: Submission) -> dict[str, Any]:
+        """The fact of the submission itself; it knows how many facts follow once they are decided."""
+        state = self.state
+        row = {
+            "seq": state.next_seq,
+            "at_ns": state.at_ns,
+            "facts": 0,
+            "commands": len(submission.content),
+            "actor_number": know_actor(state, submission.actor, submission.role),
+            "role": int(submission.role),
+            "content": content_digest(submission.content),
+            "actor": submission.actor.encode(),
+            "approver": submission.approver.encode(),
+            "command_id": submission.command_id.encode(),
+        }
+        state.journal.clock[NEXT_SEQ] += 1
+        self._submissions.append(row)
+        return row
+
+    def decide_array(self, content: Array, actor: int) -> None:
+        """Orders or readings: one compiled call."""
+        state = self.state
+        if content.dtype == rows.ORDER:
+            state.reserve(orders=len(content))
+            decide_orders(state.books, state.tape, state.accounts, state.market, state.journal, content, actor)
+            return
+        ensure_holdings_of_readings(state, content)
+        state.reserve(readings=len(content))
+        decide_readings(
+            state.books, state.tape, state.accounts, state.market, state.metering, state.journal, content, actor
+        )
+
+    def decide_command(self, command: Command) -> bool:
+        """One command: its facts, or the fact of its refusal. Returns whether it was accepted."""
+        try:
+            decided = list(ACTS[type(command)](self.state, command))
+        except Refused as refusal:
+            self.emit(refusal_fact(command, refusal))
+            return False
+        for fact in decided:
+            seq = self.emit(fact)
+            if isinstance(fact, facts.PartySuspended):
+                withdraw_orders_of(self.state, fact.party, seq)
+        return True
+
+    def decide_linked(self, content: Sequence[Command]) -> None:
+        """All commands or none: when one is refused, the others leave a refusal that says so."""
+        before, start, submissions = copy.deepcopy(self.state.__dict__), len(self.segments), list(self._submissions)
+        accepted = [self.decide_command(command) for command in content]
+        if all(accepted):
+            return
+        refusals = iter([f for s in self.segments[start:] for _, f in s.rare if isinstance(f, facts.CommandRefused)])
+        del self.segments[start:]
+        self._submissions = submissions
+        self.state.__dict__.clear()
+        self.state.__dict__.update(before)
+        for command, was_accepted in zip(content, accepted, strict=True):
+            linked = Refused(Code.LINKED_REFUSED, "linked", type(command).__name__)
+            self.emit(refusal_fact(command, linked) if was_accepted else next(refusals))
+
+
+def refusal_fact(command: Command, refusal: Refused) -> facts.CommandRefused:
+    """The fact of a refused command."""
+    return facts.CommandRefused(
+        type(command).__name__, int(refusal.code), refusal.field, str(refusal.value)[:200], refusal.rule
+    )
+
+
+def know_actor(state: State, name: str, role: Role) -> int:
+    """Dense number of an actor, given at his first submission. A holder acts for himself alone."""
+    number = state.actor_number(name)
+    if number is None:
+        number = len(state.actors)
+        state.actors.append(name)
+        state.register("actor", name, number)
+        state.grow_registers()
+    party = state.numbers.get(("party", name), -2) if role == Role.HOLDER else -1
+    state.market.actor["party"][number] = party
+    return number
+
+
+def ensure_holdings_of_readings(state: State, readings: Array) -> None:
+    """Make the holdings that these readings may book use to: kernels cannot register anything."""
+    meters = readings["meter"]
+    known = (meters >= 0) & (meters < len(state.meter_facts))
+    if not known.any():
+        return
+    starts, first = state.metering.year_starts, int(state.accounts.scalars[1])
+    last = np.searchsorted(starts, readings["measured_at_ns"][known], side="left") - 1 + first
+    for meter, year in {(int(m), int(y)) for m, y in zip(meters[known], last, strict=True)}:
+        begin = int(np.searchsorted(starts, state.metering.meter["last_at_ns"][meter], side="right")) - 1 + first
+        for right, _ in state.meter_facts[meter].shares:
+            for use_year in range(begin, min(year, first + len(starts) - 2) + 1):
+                if state.holding(right, use_year) is None:
+                    ensure_holding(state, right, use_year)
+
+
+def merged(segments: list[Segment]) -> Iterator[Segment]:
+    """Neighbouring segments of frequent facts joined, so that submissions of one commit share pages (K8)."""
+    waiting: list[Segment] = []
+    for segment in [*segments, None]:
+        if segment is not None and not segment.rare:
+            waiting.append(segment)
+            continue
+        if waiting:
+            topics = [topic for topic in rows.PAGE_DTYPES if any(topic in part.pages for part in waiting)]
+            pages = {t: np.concatenate([part.pages[t] for part in waiting if t in part.pages]) for t in topics}
+            yield Segment([], pages, [row for part in waiting for row in part.submissions])
+            waiting = []
+        if segment is not None:
+            yield segment

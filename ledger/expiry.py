@@ -1,0 +1,100 @@
+"""What time does: sessions of the day, orders and rights whose date has passed, meters whose verification ran out."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import numpy as np
+
+from ledger import facts
+from ledger.accounts import FREE
+from ledger.codes import Code
+from ledger.offers import withdraw_slots
+from ledger.state import DEADLINE_RIGHT, State
+from ledger.tables import NEVER, NEXT_EXPIRY, Array
+from ledger.units import NS, time_ns
+from matching.types import Reason
+
+Emit = Callable[[facts.Fact], int]
+
+
+def roll_sessions(state: State) -> None:
+    """Set the sessions of the local day."""
+    policy = state.policy
+    if policy is None:
+        return
+    zone = policy.zone
+    day = datetime.fromtimestamp(state.at_ns // NS, UTC).astimezone(zone).date()
+    if day.toordinal() == state.session_day:
+        return
+    state.session_day = day.toordinal()
+    for fact in state.instruments:
+        opens, closes = fact.session
+        row = state.market.instrument[fact.instrument]
+        row["opens_at_ns"] = time_ns(f"{day.isoformat()}T{opens}", zone)
+        row["closes_at_ns"] = time_ns(f"{day.isoformat()}T{closes}", zone)
+
+
+def expire(state: State, cause: int, emit: Emit) -> None:
+    """End everything whose time has come by now, in order of time and id (K2)."""
+    while state.deadlines and state.deadlines[0][0] <= state.at_ns:
+        at_ns, what, number = state.deadlines[0]
+        expire_orders(state, at_ns, cause)
+        if what == DEADLINE_RIGHT:
+            end_right(state, number, cause, emit)
+        else:
+            seq = emit(facts.MeterLapsed(number))
+            for right, _ in state.meter_facts[number].shares:
+                withdraw_ineligible(state, right, seq)
+    expire_orders(state, state.at_ns, cause)
+
+
+def expire_orders(state: State, at_ns: int, cause: int) -> None:
+    """Withdraw the orders whose date has passed."""
+    if int(state.journal.clock[NEXT_EXPIRY]) > at_ns:
+        return
+    orders = state.books.orders
+    dated = np.flatnonzero((orders["order_id"] != 0) & (orders["expires_at_ns"] > 0))
+    due = dated[orders["expires_at_ns"][dated] <= at_ns]
+    due = due[np.lexsort((orders["order_id"][due], orders["expires_at_ns"][due]))]
+    later = orders["expires_at_ns"][np.setdiff1d(dated, due)]
+    state.journal.clock[NEXT_EXPIRY] = later.min() if len(later) else NEVER
+    withdraw(state, due, Reason.EXPIRED, cause)
+
+
+def end_right(state: State, right: int, cause: int, emit: Emit) -> None:
+    """Withdraw the open orders of a right whose term is over, and let what is left expire."""
+    holdings = np.sort(state.accounts.right_rows[right])
+    holdings = holdings[holdings >= 0]
+    withdraw_of_accounts(state, holdings, Code.RIGHT_EXPIRED, cause)
+    years, left = state.accounts.account["year"][holdings], state.accounts.balance[holdings, FREE]
+    emit(facts.RightEnded(right, tuple((int(y), int(v)) for y, v in zip(years, left, strict=True) if v > 0)))
+
+
+def withdraw_orders_of(state: State, party: int, cause: int) -> None:
+    """Withdraw all orders of a holder."""
+    accounts = np.flatnonzero(state.accounts.account["owner"] == party)
+    withdraw_of_accounts(state, accounts, Code.WITHDRAWN_INELIGIBLE, cause)
+
+
+def withdraw_ineligible(state: State, right: int, cause: int) -> None:
+    """Withdraw the orders of a right that may trade no longer."""
+    holdings = state.accounts.right_rows[right]
+    holdings = holdings[holdings >= 0]
+    barred = holdings[state.accounts.account["sell_code"][holdings] != 0]
+    withdraw_of_accounts(state, barred, Code.WITHDRAWN_INELIGIBLE, cause)
+
+
+def withdraw_of_accounts(state: State, accounts: Array, code: Code, cause: int) -> None:
+    """Withdraw the live orders of these holdings, latest accepted first."""
+    orders = state.books.orders["order_id"]
+    live = np.flatnonzero(orders)
+    mine = live[np.isin(state.market.terms["account"][live], accounts)]
+    withdraw(state, mine[np.argsort(-orders[mine])], code, cause)
+
+
+def withdraw(state: State, slots: Array, code: Code | Reason, cause: int) -> None:
+    """Withdraw the orders in these slots, in order."""
+    if len(slots):
+        state.reserve()
+        tables = (state.books, state.tape, state.accounts, state.market, state.journal)
+        withdraw_slots(*tables, slots.astype(np.int64), int(code), cause)

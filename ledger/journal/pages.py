@@ -1,0 +1,95 @@
+"""Pages: many facts of one topic as typed columns, and the canonical bytes of a single fact.
+
+A page's body is its columns one after the other, little-endian, without padding; names and dtypes stand in the
+record's header. The canonical bytes of a fact do not depend on the page it lies in (contract K8).
+"""
+
+import struct
+from collections.abc import Iterator
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+
+from ledger.codes import Code, Refused
+from ledger.facts import TOPIC_OF, TOPICS, Fact
+from ledger.rows import PAGE_DTYPES, SUBMISSION_FIELDS, SUBMISSION_TEXTS, SUBMISSIONS
+from ledger.tables import Array
+
+MAX_PAGE_FACTS: Final = 65_536
+TEXT_DTYPE: Final = "S"
+
+
+def columns_of(rows: Array) -> tuple[tuple[str, str], ...]:
+    """Names and little-endian dtypes of the columns of a structured array."""
+    return tuple((name, rows.dtype[name].str) for name in rows.dtype.names or ())
+
+
+def encode_columns(rows: Array) -> bytes:
+    """The columns of a structured array, one after the other."""
+    return b"".join(np.ascontiguousarray(rows[name]).tobytes() for name in rows.dtype.names or ())
+
+
+def decode_columns(topic: str, columns: tuple[tuple[str, str], ...], count: int, body: bytes) -> Array:
+    """The rows of a page, aligned as in memory. Raises Refused for a topic, layout or length that is not ours."""
+    if topic in PAGE_DTYPES:
+        dtype = PAGE_DTYPES[topic]
+    elif topic == SUBMISSIONS:
+        dtype = np.dtype([(name, text) for name, text in columns])
+    else:
+        raise Refused(Code.TOPIC_UNKNOWN, "topic", topic, "written by a newer version of this program")
+    rows = np.zeros(count, dtype)
+    if columns_of(rows) != tuple((name, text) for name, text in columns):
+        raise Refused(Code.RECORD_DAMAGED, "columns", columns, f"the layout of {topic}")
+    if len(body) != sum(dtype[name].itemsize for name, _ in columns) * count:
+        raise Refused(Code.RECORD_DAMAGED, "body", len(body), f"{count} facts of {topic}")
+    at = 0
+    for name, _ in columns:
+        size = dtype[name].itemsize * count
+        rows[name] = np.frombuffer(body, dtype[name], count, at) if count else 0
+        at += size
+    return rows
+
+
+def decode_fact(topic: str, body: bytes) -> Fact:
+    """A rare fact. Raises Refused for an unknown topic or a body that does not fit it."""
+    if topic not in TOPICS:
+        raise Refused(Code.TOPIC_UNKNOWN, "topic", topic, "written by a newer version of this program")
+    try:
+        return msgspec.msgpack.decode(body, type=TOPICS[topic])
+    except msgspec.MsgspecError as problem:
+        raise Refused(Code.RECORD_DAMAGED, topic, str(problem), "a body of this topic") from None
+
+
+def canonical_fact(seq: int, fact: Fact) -> bytes:
+    """Canonical bytes of a rare fact."""
+    return canonical(TOPIC_OF[type(fact)], seq, msgspec.msgpack.encode(fact))
+
+
+def canonical_rows(topic: str, rows: Array) -> Iterator[tuple[int, bytes]]:
+    """Sequence number and canonical bytes of each row of a page: its columns in order, texts with their length."""
+    names = rows.dtype.names or ()
+    texts = [rows.dtype[name].kind == TEXT_DTYPE for name in names]
+    for row in rows:
+        parts = [
+            struct.pack("<H", len(row[name])) + row[name] if text else row[name].tobytes()
+            for name, text in zip(names, texts, strict=True)
+        ]
+        seq = int(row["seq"])
+        yield seq, canonical(topic, seq, b"".join(parts))
+
+
+def canonical(topic: str, seq: int, payload: bytes) -> bytes:
+    """Topic with its length, sequence number, payload."""
+    return struct.pack("<B", len(topic)) + topic.encode() + struct.pack("<q", seq) + payload
+
+
+def submission_rows(submissions: list[dict[str, Any]]) -> Array:
+    """A page of submissions, its text columns as wide as the longest text."""
+    widths = {name: max((len(row[name]) for row in submissions), default=1) for name in SUBMISSION_TEXTS}
+    texts = [(name, f"S{max(1, width)}") for name, width in widths.items()]
+    rows = np.zeros(len(submissions), np.dtype([*SUBMISSION_FIELDS, *texts]))
+    for name in rows.dtype.names or ():
+        values = [row[name] for row in submissions]
+        rows[name] = np.array(values, rows.dtype[name])
+    return rows

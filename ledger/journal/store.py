@@ -1,0 +1,53 @@
+"""What the ledger asks of a store. Nothing above this line knows whether it is SQLite or another."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, Protocol
+
+
+class Key(NamedTuple):
+    """A submission that was recorded, by the key under which it may be repeated (contract K1)."""
+
+    actor: str
+    command_id: str
+    content: bytes  # SHA-256 of its commands
+    first_seq: int
+    last_seq: int
+
+
+class Entry(NamedTuple):
+    """One stored record: its position from 1 on, its topic and its bytes."""
+
+    position: int
+    topic: str
+    state: bytes
+
+
+class Store(Protocol):
+    """A place for records in order, with the keys of submissions in the same transaction."""
+
+    def append(
+        self,
+        after: int,
+        entries: Sequence[tuple[str, bytes]],
+        spans: Sequence[tuple[int, int]],
+        keys: Sequence[Key],
+    ) -> None:
+        """Add records (topic, bytes) behind position `after`, all or none, durably; `spans` are their first and last seq.
+
+        Raises Refused (COMMIT_FAILED) when the store refuses or cannot say.
+        """
+
+    def entries(self, after: int = 0) -> Iterator[Entry]:
+        """Records behind a position, in order."""
+
+    def entries_from_seq(self, seq: int) -> Iterator[Entry]:
+        """Records in order, from the first on that ends at or after this sequence number."""
+
+    def head(self) -> Entry | None:
+        """The last record."""
+
+    def key(self, actor: str, command_id: str) -> Key | None:
+        """The submission of this actor with this command id, if there was one."""
+
+    def close(self) -> None:
+        """Give back what the store holds."""

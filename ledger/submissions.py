@@ -1,0 +1,88 @@
+"""What arrives: a submission by one actor under one command id, its digest, and the checks before it may leave facts."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import msgspec
+import numpy as np
+
+from ledger import commands, rows
+from ledger.codes import Code, Refused
+from ledger.commands import AUTHORITY, ORDER_ROLES, READING_ROLES, Command, Role
+from ledger.tables import Array
+
+MAX_BATCH: Final = 1_000_000
+MAX_NAME: Final = 64
+Content = Sequence[Command] | Array
+
+
+class Submission(NamedTuple):
+    """Commands of one actor under one command id; an array of `rows.ORDER` or `rows.READING` is a batch of those."""
+
+    content: Content
+    actor: str
+    role: Role
+    command_id: str
+    approver: str = ""
+    linked: bool = False  # all of the commands or none
+
+
+def content_digest(content: Content) -> bytes:
+    """SHA-256 over the commands of a submission, personal data left out (K1, K12)."""
+    if isinstance(content, np.ndarray):
+        described = repr([(name, content.dtype[name].str) for name in content.dtype.names or ()]).encode()
+        columns = b"".join(np.ascontiguousarray(content[name]).tobytes() for name in content.dtype.names or ())
+        return hashlib.sha256(described + columns).digest()
+    public = [
+        msgspec.structs.replace(command, person=None, commitment=b"")
+        if isinstance(command, commands.RegisterParty)
+        else command
+        for command in content
+    ]
+    return hashlib.sha256(msgspec.msgpack.encode(public)).digest()
+
+
+def check_submission(submission: Submission) -> None:
+    """Raise Refused for a submission that is malformed or not authorised: it leaves no facts (K7, K29)."""
+    content = submission.content
+    for field in ("actor", "command_id", "approver"):
+        value = getattr(submission, field)
+        if not isinstance(value, str):
+            raise Refused(Code.WRONG_TYPE, field, value, "a text")
+        if len(value.encode()) > MAX_NAME or not value.isprintable():
+            raise Refused(Code.OUT_OF_RANGE, field, value, f"printable, at most {MAX_NAME} bytes")
+        if not value and field != "approver":
+            raise Refused(Code.EMPTY, field, value, "")
+    if not 0 < len(content) <= MAX_BATCH:
+        raise Refused(Code.BATCH_TOO_LARGE if len(content) else Code.EMPTY, "commands", len(content), f"1 to {MAX_BATCH}")
+    approved = bool(submission.approver) and submission.approver != submission.actor
+    if isinstance(content, np.ndarray):
+        check_array(content, submission.role, approved=approved)
+        return
+    for command in content:
+        if type(command) not in AUTHORITY:
+            raise Refused(Code.WRONG_TYPE, "command", type(command).__name__, "one of ledger.commands")
+        roles, needs_approver = AUTHORITY[type(command)]
+        if submission.role not in roles:
+            raise Refused(Code.NOT_AUTHORISED, "role", submission.role.name, "one of " + ", ".join(r.name for r in roles))
+        if needs_approver and not approved:
+            raise Refused(Code.NEEDS_APPROVER, "approver", submission.approver, type(command).__name__)
+        try:
+            msgspec.convert(msgspec.to_builtins(command), type(command))
+        except msgspec.ValidationError as problem:
+            raise Refused(Code.OUT_OF_RANGE, type(command).__name__, str(problem), "see ledger.commands") from None
+
+
+def check_array(content: Array, role: Role, *, approved: bool) -> None:
+    """Raise Refused for a batch of orders or readings of a wrong layout, or from a role that may not give it."""
+    if content.dtype == rows.ORDER:
+        allowed = ORDER_ROLES
+    elif content.dtype == rows.READING:
+        allowed = READING_ROLES
+        if role == Role.BUREAU and not approved:
+            raise Refused(Code.NEEDS_APPROVER, "approver", "", "manual readings")
+    else:
+        raise Refused(Code.WRONG_TYPE, "dtype", str(content.dtype), "ledger.rows.ORDER or READING")
+    if role not in allowed:
+        raise Refused(Code.NOT_AUTHORISED, "role", role.name, "one of " + ", ".join(r.name for r in allowed))

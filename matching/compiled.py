@@ -1,0 +1,121 @@
+"""Compilation of kernels, and a cache that an edited kernel can never leave stale.
+
+numba keys a cached function by its own source file alone, so an edited callee would leave its callers as they
+were. Here the cache folder itself is named after everything a compiled kernel depends on: the source of all
+kernel packages, the versions of the compiler and the processor (contract K28).
+"""
+
+import hashlib
+import os
+import platform
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import llvmlite
+import numba
+import numpy as np
+import platformdirs
+from llvmlite.binding import get_host_cpu_name
+from numba.core import types
+from numba.extending import intrinsic, overload
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+IMPORT = re.compile(r"^from ([\w.]+) import", re.MULTILINE)
+
+
+def kernel_sources(*packages: Path) -> list[Path]:
+    """The modules of `packages` that define kernels, and whatever they import from there, in order of path."""
+    found: set[Path] = set()
+    waiting = [path for package in packages for path in package.rglob("*.py") if "@kernel" in path.read_text("utf-8")]
+    while waiting:
+        path = waiting.pop()
+        found.add(path)
+        for module in IMPORT.findall(path.read_text("utf-8")):
+            for package in packages:
+                target = package.parent.joinpath(*module.split(".")).with_suffix(".py")
+                if target.is_relative_to(package) and target.exists() and target not in found:
+                    waiting.append(target)
+    return sorted(found)
+
+
+def source_digest(*packages: Path) -> str:
+    """Digest of all kernel sources in `packages`, the compiler's versions and the processor, as 16 hex digits."""
+    digest = hashlib.sha256()
+    for source in kernel_sources(*packages):
+        digest.update(f"{source.parent.name}/{source.name}\0".encode() + source.read_bytes() + b"\0")
+    machine = (platform.python_version(), numba.__version__, llvmlite.__version__, np.__version__, get_host_cpu_name())
+    digest.update(repr((*machine, os.environ.get("NUMBA_BOUNDSCHECK", "0"))).encode())
+    return digest.hexdigest()[:16]
+
+
+def cache_folder(*packages: Path) -> Path | None:
+    """Folder of compiled kernels for these sources, made if need be; None where nothing can be written."""
+    root = os.environ.get("NUMBA_CACHE_DIR") or platformdirs.user_cache_dir("shuiquan")
+    folder = Path(root) / f"kernels-{source_digest(*packages)}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return folder if os.access(folder, os.W_OK) else None
+
+
+def compiler(*packages: Path) -> Callable[[Function], Function]:
+    """A decorator that compiles the kernels of a package, whose code depends on all of `packages`."""
+    folder = cache_folder(*packages)
+
+    def compiled(function: Function) -> Function:
+        before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(folder or "")
+        try:
+            return numba.njit(cache=folder is not None, nogil=True)(function)  # type: ignore[no-any-return]
+        finally:
+            numba.config.CACHE_DIR = before
+
+    return compiled
+
+
+kernel = compiler(Path(__file__).parent)
+"""Compiles the kernels of this room."""
+
+
+def trailing_zeros(word: Any) -> int:
+    """Index of the lowest bit set in a 64-bit word that is not zero."""
+    return (int(word) & -int(word)).bit_length() - 1
+
+
+def highest_bit(word: Any) -> int:
+    """Index of the highest bit set in a 64-bit word that is not zero."""
+    return int(word).bit_length() - 1
+
+
+@intrinsic
+def _cttz(context: Any, word: Any) -> Any:  # noqa: ARG001 - the signature is numba's
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
+        return builder.cttz(arguments[0], context.get_constant(types.boolean, 1))
+
+    return types.uint64(types.uint64), build
+
+
+@intrinsic
+def _ctlz(context: Any, word: Any) -> Any:  # noqa: ARG001
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
+        return builder.ctlz(arguments[0], context.get_constant(types.boolean, 1))
+
+    return types.uint64(types.uint64), build
+
+
+@overload(trailing_zeros)
+def _trailing_zeros(word: Any) -> Any:  # noqa: ARG001
+    def count(word: Any) -> Any:
+        return np.int64(_cttz(np.uint64(word)))
+
+    return count
+
+
+@overload(highest_bit)
+def _highest_bit(word: Any) -> Any:  # noqa: ARG001
+    def count(word: Any) -> Any:
+        return np.int64(63) - np.int64(_ctlz(np.uint64(word)))
+
+    return count

@@ -1,0 +1,168 @@
+"""`OrderBook`: one compiled book that owns its arrays; batches in, reports out."""
+
+from typing import Any
+
+import numpy as np
+
+from matching import commands as kernels
+from matching.arrays import Array, make_books, make_tape, open_headroom
+from matching.book import Books, Tape
+from matching.ladder import NO_LEVEL
+from matching.report import Depth, Report
+from matching.types import (
+    COMMAND,
+    OUTCOME,
+    Action,
+    OrderType,
+    Reason,
+    SelfTrade,
+    Side,
+    TimeInForce,
+)
+from matching.walk import check_books, level_rows
+
+
+class OrderBook:
+    """A limit order book with price-time priority, self-trade prevention and trading zones.
+
+    Prices are ticks in `min_price`..`max_price`, quantities lots. At most `capacity` orders rest at a time; more
+    are refused with `Reason.BOOK_FULL`. `headroom` is an int64[zones, zones] array of lots that may still move from
+    the seller's zone to the buyer's; it is shared with the caller and consumed by fills (`UNLIMITED` never is).
+
+    >>> book = OrderBook(max_price=100)
+    >>> _ = book.submit(order_id=1, side=Side.SELL, price=20, quantity=5, owner=7)
+    >>> report = book.submit(order_id=2, side=Side.BUY, price=21, quantity=3, owner=8)
+    >>> report.trades["price"].tolist(), report.trades["quantity"].tolist()
+    ([20], [3])
+    """
+
+    def __init__(
+        self,
+        min_price: int = 1,
+        max_price: int = 65_535,
+        capacity: int = 1_048_576,
+        zones: int = 1,
+        headroom: Array | None = None,
+    ) -> None:
+        """An empty book. Raises ValueError for an impossible range of prices."""
+        self._books: Books = make_books(
+            [(min_price, max_price)], open_headroom(zones) if headroom is None else headroom, capacity
+        )
+        self._tape: Tape = make_tape(1024, 1024)
+        self._one = np.zeros(1, COMMAND)
+
+    def __len__(self) -> int:
+        """Number of live orders."""
+        return int(self._books.pool["live"][0])
+
+    @property
+    def last_order_id(self) -> int:
+        """The last order id accepted; a new one must be above it."""
+        return int(self._books.book["last_order_id"][0])
+
+    def process(self, commands: Array) -> Report:
+        """Carry out a batch of COMMAND in order. Raises TypeError for an array of another dtype."""
+        if commands.dtype != COMMAND:
+            msg = f"commands must be an array of matching.COMMAND, not {commands.dtype}"
+            raise TypeError(msg)
+        outcomes = np.empty(len(commands), OUTCOME)
+        self._reserve(len(commands))
+        kernels.process(self._books, self._tape, 0, commands, outcomes)
+        return self._report(outcomes)
+
+    def submit(
+        self,
+        *,
+        order_id: int,
+        action: Action = Action.NEW,
+        side: Side = Side.BUY,
+        price: int = 0,
+        quantity: int = 0,
+        owner: int = 0,
+        order_type: OrderType = OrderType.LIMIT,
+        time_in_force: TimeInForce = TimeInForce.GTC,
+        post_only: bool = False,
+        self_trade: SelfTrade = SelfTrade.ALLOW,
+        zone: int = 0,
+        expires_at_ns: int = 0,
+    ) -> Report:
+        """Carry out one command: a batch of one."""
+        self._one[0] = (
+            order_id, owner, price, quantity, expires_at_ns, action, side, order_type, time_in_force, post_only,
+            self_trade, zone,
+        )  # fmt: skip
+        return self.process(self._one)
+
+    def cancel_all(self, owner: int) -> Report:
+        """Cancel every live order of an owner, oldest id first."""
+        return self._cancel(self._slots_of(owner), Reason.CANCELLED_BY_OWNER)
+
+    def expire(self, at_ns: int) -> Report:
+        """End the good-till-date orders whose time has come, in order of time and id."""
+        orders = self._books.orders
+        due = np.flatnonzero(
+            (orders["order_id"] != 0) & (orders["time_in_force"] == TimeInForce.GTD) & (orders["expires_at_ns"] <= at_ns)
+        )
+        order = np.lexsort((orders["order_id"][due], orders["expires_at_ns"][due]))
+        return self._cancel(due[order], Reason.EXPIRED)
+
+    def end_day(self) -> Report:
+        """End the day orders, oldest id first."""
+        orders = self._books.orders
+        due = np.flatnonzero((orders["order_id"] != 0) & (orders["time_in_force"] == TimeInForce.DAY))
+        return self._cancel(due[np.argsort(orders["order_id"][due])], Reason.DAY_ENDED)
+
+    def orders(self, owner: int) -> list[int]:
+        """Ids of an owner's live orders, ascending."""
+        return [int(order_id) for order_id in self._books.orders["order_id"][self._slots_of(owner)]]
+
+    @property
+    def best(self) -> tuple[int | None, int | None]:
+        """Best bid and best ask over all zones, None for an empty side."""
+        shape = self._books.book[0]
+        low, zones = int(shape["min_price"]), int(shape["zones"])
+        bids, asks = self._books.best[:zones], self._books.best[zones:]
+        asks = asks[asks != NO_LEVEL]
+        bid = int(bids.max())
+        return (None if bid == NO_LEVEL else bid + low, int(asks.min()) + low if len(asks) else None)
+
+    def depth(self, levels: int = 10, zone: int | None = None) -> Depth:
+        """The best `levels` prices of each side as rows of (price, quantity, orders), best first."""
+        return Depth(
+            bids=level_rows(self._books, 0, Side.BUY, levels, zone),
+            asks=level_rows(self._books, 0, Side.SELL, levels, zone),
+        )
+
+    def check(self) -> None:
+        """Walk every invariant of the book; raises AssertionError naming the first that is broken."""
+        check_books(self._books)
+
+    def _slots_of(self, owner: int) -> Array:
+        orders = self._books.orders
+        slots = np.flatnonzero((orders["order_id"] != 0) & (orders["owner"] == owner))
+        return slots[np.argsort(orders["order_id"][slots])]
+
+    def _cancel(self, slots: Array, reason: Reason) -> Report:
+        self._reserve(0)
+        kernels.cancel_slots(self._books, self._tape, slots.astype(np.int64), int(reason))
+        return self._report(np.empty(0, OUTCOME))
+
+    def _reserve(self, commands: int) -> None:
+        """Make the tape long enough: a trade ends its maker or its taker, a removal ends or shrinks an order."""
+        needed = 2 * commands + len(self) + 1
+        if len(self._tape.trades) < needed or len(self._tape.removals) < 2 * needed:
+            self._tape = make_tape(2 * needed, 4 * needed)
+        self._tape.counts[:] = 0
+
+    def _report(self, outcomes: Array) -> Report:
+        trades, removals = (int(count) for count in self._tape.counts)
+        return Report(self._tape.trades[:trades].copy(), outcomes, self._tape.removals[:removals].copy())
+
+
+def kernels_compiled() -> Any:
+    """Compile what a book needs (or load it from the cache) by using each path once."""
+    book = OrderBook(max_price=64, capacity=16, zones=2)
+    book.submit(order_id=1, side=Side.SELL, price=5, quantity=1, owner=1, zone=1)
+    book.submit(order_id=2, side=Side.BUY, price=5, quantity=1, owner=2)
+    book.cancel_all(1)
+    return book

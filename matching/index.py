@@ -1,0 +1,60 @@
+"""From order id to slot: open addressing with backward-shift deletion, sized by live orders.
+
+Ids rise and old ones are never looked up again, so the table needs room for what is live and nothing else.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from matching.compiled import kernel
+
+SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio (Knuth's multiplicative hashing)
+
+
+@kernel
+def _home(order_id: int, shift: Any) -> int:
+    return np.int64((np.uint64(order_id) * SPREAD) >> np.uint64(shift))
+
+
+@kernel
+def find(books: Any, order_id: int) -> int:
+    """Slot of a live order, or 0."""
+    mask = len(books.ids) - 1
+    at = _home(order_id, books.pool[0]["shift"])
+    while books.ids[at] != 0:
+        if books.ids[at] == order_id:
+            return np.int64(books.slots[at])
+        at = (at + 1) & mask
+    return np.int64(0)
+
+
+@kernel
+def insert(books: Any, order_id: int, slot: int) -> None:
+    """Remember the slot of an order id that is not in the table."""
+    mask = len(books.ids) - 1
+    at = _home(order_id, books.pool[0]["shift"])
+    while books.ids[at] != 0:
+        at = (at + 1) & mask
+    books.ids[at] = order_id
+    books.slots[at] = slot
+
+
+@kernel
+def delete(books: Any, order_id: int) -> None:
+    """Forget an order id that is in the table; what stands behind it moves up, so no tombstone is left."""
+    mask = len(books.ids) - 1
+    shift = books.pool[0]["shift"]
+    hole = _home(order_id, shift)
+    while books.ids[hole] != order_id:
+        hole = (hole + 1) & mask
+    at = hole
+    while True:
+        at = (at + 1) & mask
+        if books.ids[at] == 0:
+            break
+        if ((at - _home(books.ids[at], shift)) & mask) >= ((at - hole) & mask):
+            books.ids[hole] = books.ids[at]
+            books.slots[hole] = books.slots[at]
+            hole = at
+    books.ids[hole] = 0

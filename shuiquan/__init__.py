@@ -1,0 +1,76 @@
+"""Shuiquan (水权): the exchange and register for water-use rights.
+
+>>> import shuiquan
+>>> shuiquan.districts()[0]
+'yongchuan'
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from ledger.codes import Code, Refused
+from ledger.commands import (
+    AllocateCell,
+    CloseMarket,
+    DepositMoney,
+    InstallMeter,
+    IssueRight,
+    OpenMarket,
+    Person,
+    RegisterIntake,
+    RegisterParty,
+    RegisterRight,
+    ReinstateParty,
+    Role,
+    SettleAgreement,
+    SuspendParty,
+    VerifySaving,
+)
+from ledger.rows import ORDER, READING
+from matching.types import Action, OrderType, Reason, SelfTrade, Side, Status, TimeInForce
+from shuiquan.config import districts
+
+if TYPE_CHECKING:
+    from shuiquan.exchange import Exchange
+    from shuiquan.exchange import open_exchange as open  # noqa: A004 - shuiquan.open reads as it should
+
+__all__ = [
+    "ORDER",
+    "READING",
+    "Action",
+    "AllocateCell",
+    "CloseMarket",
+    "Code",
+    "DepositMoney",
+    "Exchange",
+    "InstallMeter",
+    "IssueRight",
+    "OpenMarket",
+    "OrderType",
+    "Person",
+    "Reason",
+    "Refused",
+    "RegisterIntake",
+    "RegisterParty",
+    "RegisterRight",
+    "ReinstateParty",
+    "Role",
+    "SelfTrade",
+    "SettleAgreement",
+    "Side",
+    "Status",
+    "SuspendParty",
+    "TimeInForce",
+    "VerifySaving",
+    "districts",
+    "open",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load the exchange on first use: it brings the compiler, which takes half a second."""
+    if name in ("open", "Exchange"):
+        from shuiquan import exchange  # noqa: PLC0415
+
+        return exchange.open_exchange if name == "open" else exchange.Exchange
+    msg = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(msg)

@@ -1,0 +1,307 @@
+"""The exchange: what an embedder opens, submits to, queries and subscribes to. The composition root of the product."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from adapters.stores.parties import PartyRegister
+from adapters.stores.sqlite import SQLiteStore
+from adapters.stores.views import Views, groups_after
+from ledger import commands, rows
+from ledger.answers import Answer
+from ledger.codes import Code, Refused
+from ledger.commands import Command, Role
+from ledger.decider import Decider
+from ledger.journal.pages import MAX_PAGE_FACTS, canonical_fact, canonical_rows
+from ledger.policy import Policy
+from ledger.replay import Progress
+from ledger.state import State
+from ledger.statehash import state_hash
+from ledger.submissions import Content, Submission, check_submission
+from ledger.writer import Writer, policy_digest
+from matching.report import Depth
+from matching.types import Side
+from matching.walk import level_rows
+from projections.holdings import Holdings
+from projections.market import Market
+from projections.usage import Usage
+from shuiquan.config import load_policy, parse_target
+
+Clock = Callable[[], int]
+"""Gives UTC nanoseconds. Nothing else in the product reads a clock (contract K2)."""
+
+
+class Exchange:
+    """An open ledger: submit commands, orders and readings, ask what is, follow what happens.
+
+    Everything submitted is durable when `submit` returns. Use as a context manager, or call `close`.
+    """
+
+    def __init__(
+        self, store: SQLiteStore, writer: Writer, views: Views, parties: PartyRegister, clock: Clock, *, writable: bool
+    ) -> None:
+        """Put together by `shuiquan.open`."""
+        self._store, self._writer, self._views, self._parties = store, writer, views, parties
+        self._clock = clock
+        self._writable = writable
+
+    # submitting
+
+    def submit(
+        self,
+        content: Command | Content,
+        *,
+        actor: str,
+        role: Role,
+        command_id: str,
+        approver: str = "",
+        linked: bool = False,
+    ) -> Answer:
+        """Submit one command, a list of them, or an array of `rows.ORDER` or `rows.READING`; returns its facts.
+
+        The same `command_id` of the same actor with the same content gives the first answer again; with other
+        content it is refused. Commands of a list are independent unless `linked`: then all or none. Orders name
+        their right and instrument by number (`right`, `instrument`).
+
+        Raises Refused when the submission is malformed or not authorised (nothing is recorded), and with
+        COMMIT_FAILED when the store failed: reopen the ledger and repeat the command id to learn the outcome.
+        """
+        self._must_write()
+        submission = Submission(self._sealed(content), actor, Role(role), command_id, approver, linked)
+        return self._writer.submit(submission, self._clock())
+
+    def submit_many(self, submissions: Sequence[Submission]) -> list[Answer | Refused]:
+        """Submit what several callers have waiting, in order and in one durable commit."""
+        self._must_write()
+        return self._writer.commit(
+            [one._replace(content=self._sealed(one.content)) for one in submissions], self._clock()
+        )
+
+    def preview(self, content: Command | Content, *, actor: str, role: Role, approver: str = "") -> Answer:
+        """What a submission would lead to, decided on a copy of the state: nothing is recorded or changed."""
+        listed = [content] if isinstance(content, Command) else content
+        submission = Submission(unsealed(listed), actor, Role(role), "preview", approver)
+        check_submission(submission)
+        return Decider(copy.deepcopy(self.state)).decide(submission, self._clock())
+
+    # numbers for orders and readings
+
+    def right(self, code: str) -> int:
+        """Number of a right. Raises Refused (UNKNOWN_RIGHT)."""
+        return self.state.number("right", code, Code.UNKNOWN_RIGHT)
+
+    def instrument(self, code: str) -> int:
+        """Number of an instrument. Raises Refused (UNKNOWN_INSTRUMENT)."""
+        return self.state.number("instrument", code, Code.UNKNOWN_INSTRUMENT)
+
+    def meter(self, code: str) -> int:
+        """Number of a meter. Raises Refused (UNKNOWN_METER)."""
+        return self.state.number("meter", code, Code.UNKNOWN_METER)
+
+    def station(self, key: str) -> int:
+        """Number of the meter that reports as a station. Raises Refused (UNKNOWN_METER)."""
+        return self.state.number("station", key, Code.UNKNOWN_METER)
+
+    # asking
+
+    @property
+    def state(self) -> State:
+        """The state, to be read only."""
+        return self._writer.state
+
+    @property
+    def policy(self) -> Policy:
+        """The policy in force."""
+        policy = self.state.policy
+        if policy is None:
+            raise Refused(Code.LEDGER_MISSING, "policy", None, "the ledger has no policy yet")
+        return policy
+
+    @property
+    def position(self) -> int:
+        """Position of the last record."""
+        return self._writer.position
+
+    def state_hash(self) -> str:
+        """SHA-256 of the logical state; a replay of the same facts gives the same (contract K11)."""
+        return state_hash(self.state)
+
+    def totals(self) -> dict[int, int]:
+        """The trial balance: the sum over all accounts by unit, zero in each."""
+        return self.state.totals()
+
+    def depth(self, instrument: str, levels: int = 10) -> Depth:
+        """The best price levels of an instrument, as rows of (price in ticks, lots, orders)."""
+        book = self.instrument(instrument)
+        return Depth(
+            level_rows(self.state.books, book, Side.BUY, levels, None),
+            level_rows(self.state.books, book, Side.SELL, levels, None),
+        )
+
+    def query(self, statement: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
+        """Rows of an SQL query over the read models (`docs/views.md`), caught up to the last durable position."""
+        self._views.catch_up(self._store)
+        return self._views.select(statement, parameters)
+
+    def holdings(self) -> list[dict[str, Any]]:
+        """Every holding: right, year, holder and its balances in litres."""
+        return self.query(HOLDINGS_QUERY)
+
+    def usage(self) -> list[dict[str, Any]]:
+        """Use of every right by local month, in litres."""
+        return self.query(USAGE_QUERY)
+
+    def person(self, party: str) -> commands.Person | None:
+        """Personal data of a holder from the side register, None for a body or when erased."""
+        return self._parties.reveal(party)
+
+    def erase_person(self, party: str) -> bool:
+        """Erase the personal data of a holder for good; facts, chain and proofs stay valid (contract K12)."""
+        self._must_write()
+        return self._parties.erase(party)
+
+    def rebuild_views(self, progress: Progress | None = None) -> int:
+        """Drop the read models and project the journal from zero; returns the position reached."""
+        return self._views.rebuild(self._store, progress)
+
+    # following
+
+    def facts(self, after: int = 0) -> Iterator[tuple[int, int, str, Any]]:
+        """Every durable fact behind a position, in order: (position to resume from, seq, topic, fact).
+
+        A rare fact is a struct of `ledger.facts`, a frequent one a row of `ledger.rows`.
+        """
+        for decoded in groups_after(self._store, after):
+            found: list[tuple[int, str, Any]] = [(seq, type(fact).__name__, fact) for seq, fact in decoded.facts]
+            for topic, pages in decoded.pages.items():
+                found += [(int(row["seq"]), topic, row) for page in pages for row in page]
+            for seq, topic, fact in sorted(found, key=lambda item: item[0]):
+                yield decoded.position, seq, topic, fact
+
+    def canonical_facts(self) -> Iterator[bytes]:
+        """Canonical bytes of every durable fact in order: the same however the facts were paged (contract K8)."""
+        for decoded in groups_after(self._store, 0):
+            found = [(seq, canonical_fact(seq, fact)) for seq, fact in decoded.facts]
+            for topic, pages in decoded.pages.items():
+                found += [item for page in pages for item in canonical_rows(topic, page)]
+            yield from (packed for _, packed in sorted(found))
+
+    # ending
+
+    def close(self) -> None:
+        """Close the ledger; the next writer may open it."""
+        self._writer.close()
+        self._views.close()
+        self._store.close()
+
+    def __enter__(self) -> Self:
+        """The exchange itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close."""
+        self.close()
+
+    def _must_write(self) -> None:
+        if not self._writable:
+            raise Refused(Code.LEDGER_CLOSED, "ledger", str(self._store.path), "it was opened for reading")
+
+    def _sealed(self, content: Command | Content) -> Content:
+        """The content with personal data moved to the side register and its commitment in place."""
+        listed = [content] if isinstance(content, Command) else content
+        if not isinstance(listed, Sequence):
+            return listed
+        return [
+            seal(command, self._parties.seal(command.code, command.person))
+            if isinstance(command, commands.RegisterParty) and command.person
+            else command
+            for command in listed
+        ]
+
+
+def seal(command: commands.RegisterParty, commitment: bytes) -> commands.RegisterParty:
+    """The command with a commitment instead of personal data."""
+    return commands.RegisterParty(code=command.code, kind=command.kind, name=command.name, commitment=commitment)
+
+
+def unsealed(content: Content) -> Content:
+    """The content with an empty commitment instead of personal data, for a preview."""
+    if not isinstance(content, Sequence):
+        return content
+    return [
+        seal(c, bytes(32)) if isinstance(c, commands.RegisterParty) and c.person else c
+        for c in content
+    ]
+
+
+HOLDINGS_QUERY = """
+    SELECT r.code AS right, h.year, p.code AS party, p.name, r.kind, r.source, r.basin, r.township, r.industry,
+           h.issued_l, h.free_l, h.escrowed_l, h.abstracted_l, h.over_use_l, h.saved_l, h.sold_l, h.bought_l
+    FROM holdings h JOIN rights r ON r.right = h.right JOIN parties p ON p.party = r.party
+    ORDER BY r.right, h.year
+"""
+USAGE_QUERY = """
+    SELECT r.code AS right, u.year, u.month, p.code AS party, p.name, u.volume_l, u.over_l, u.intervals
+    FROM usage u JOIN rights r ON r.right = u.right JOIN parties p ON p.party = r.party
+    ORDER BY r.right, u.year, u.month
+"""
+
+
+def open_exchange(
+    target: str | Path,
+    *,
+    policy: str | Path | Policy | None = None,
+    clock: Clock = time.time_ns,
+    readonly: bool = False,
+    ledger_id: str = "",
+    page_facts: int = MAX_PAGE_FACTS,
+    progress: Progress | None = None,
+) -> Exchange:
+    """Open a ledger, or make one with `policy` (the name of a built-in district, a TOML file, or a Policy).
+
+    `target` is a path or `sqlite:///path`. On an existing ledger the policy must be the one in force, or left out.
+    `readonly` opens beside a running writer. `clock` gives UTC nanoseconds; `progress` is called while facts are read.
+
+    Raises Refused: LEDGER_LOCKED when another process writes, LEDGER_MISSING, STORE_NOT_OURS, POLICY_DIFFERS,
+    RECORD_DAMAGED or SEQUENCE_GAP for a damaged journal.
+    """
+    path = parse_target(target)
+    store = SQLiteStore(path, writable=not readonly)
+    try:
+        writer = Writer(store, page_facts)
+        wanted = load_policy(policy)
+        if store.head() is None:
+            if wanted is None or readonly:
+                raise Refused(Code.LEDGER_MISSING, "policy", None, "a new ledger needs a policy, such as 'yongchuan'")
+            writer.found(wanted, ledger_id, clock())
+        else:
+            writer.reopen(progress)
+            if wanted is not None and policy_digest(wanted) != writer.state.policy_digest:
+                raise Refused(Code.POLICY_DIFFERS, "policy", wanted.district, "open without a policy")
+        zone = writer.state.policy.zone if writer.state.policy else None
+        views = Views(view_path(path), [Holdings(), Usage(zone), Market()])
+    except BaseException:
+        store.close()
+        raise
+    parties = PartyRegister(path.with_suffix(".persons.db"), path.with_suffix(".key"))
+    return Exchange(store, writer, views, parties, clock, writable=not readonly)
+
+
+def view_path(path: Path) -> Path | None:
+    """The file of a ledger's read models, None where it cannot be written."""
+    views = path.with_suffix(".views.db")
+    try:
+        with views.open("ab"):
+            return views
+    except OSError:
+        return None
+
+
+ORDER, READING = rows.ORDER, rows.READING

@@ -1,0 +1,162 @@
+"""A ledger of the test district with a few holders, ready to trade: what most ledger tests start from."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import shuiquan
+from ledger.answers import Answer
+from ledger.commands import Command
+from shuiquan import Action, OrderType, Role, Side, TimeInForce
+from tests.districts import DAY_NS, START_NS, Clock, district
+
+BUREAU = {"actor": "clerk", "role": Role.BUREAU, "approver": "head"}
+OPERATOR = {"actor": "platform", "role": Role.OPERATOR}
+GATEWAY = {"actor": "gateway", "role": Role.GATEWAY}
+DOCUMENT = "测试文号〔2024〕2号"
+YEAR_END_NS = START_NS + 400 * DAY_NS
+
+
+class World:
+    """An exchange on the test district, with a clock that the test moves and command ids that count up."""
+
+    def __init__(self, path: Path, **options: Any) -> None:
+        self.path = path
+        self.clock = Clock()
+        self.exchange = shuiquan.open(path, policy=district(), clock=self.clock, ledger_id="test", **options)
+        self.count = 0
+
+    def reopen(self, **options: Any) -> None:
+        """Close and open again from disk."""
+        self.exchange.close()
+        self.exchange = shuiquan.open(self.path, clock=self.clock, **options)
+
+    def submit(self, content: Any, who: dict[str, Any], **options: Any) -> Answer:
+        """Submit under a fresh command id."""
+        self.count += 1
+        return self.exchange.submit(content, command_id=f"c{self.count}", **who, **options)
+
+    def bureau(self, *commands: Command) -> Answer:
+        """Commands of the bureau, approved; every one must be accepted."""
+        answer = self.submit(list(commands), BUREAU)
+        assert not answer.refused, answer.refused
+        return answer
+
+    def operator(self, *commands: Command) -> Answer:
+        """Commands of the platform; every one must be accepted."""
+        answer = self.submit(list(commands), OPERATOR)
+        assert not answer.refused, answer.refused
+        return answer
+
+    def orders(self, *orders: tuple[Any, ...]) -> Answer:
+        """A batch of orders as made by `order`."""
+        return self.submit(np.concatenate(orders), OPERATOR)
+
+    def order(self, side: Side, right: str, price: int, quantity: int, instrument: str = "SW-A", **fields: int) -> Any:
+        """One new order as an array of length 1."""
+        row = np.zeros(1, shuiquan.ORDER)
+        row["action"], row["side"], row["price"], row["quantity"] = Action.NEW, side, price, quantity
+        row["right"], row["instrument"] = self.exchange.right(right), self.exchange.instrument(instrument)
+        row["self_trade"] = shuiquan.SelfTrade.CANCEL_TAKER
+        for name, value in fields.items():
+            row[name] = value
+        return row
+
+    def change(self, action: Action, order_id: int, price: int = 0, quantity: int = 0) -> Any:
+        """A cancel, replace or reduce as an array of length 1."""
+        row = np.zeros(1, shuiquan.ORDER)
+        row["action"], row["order_id"], row["price"], row["quantity"] = action, order_id, price, quantity
+        return row
+
+    def reading(self, meter: str, value_m3: int | None, at_ns: int | None = None, sequence: int = 0) -> Any:
+        """One reading as an array of length 1."""
+        row = np.zeros(1, shuiquan.READING)
+        row["meter"], row["sequence"] = self.exchange.meter(meter), sequence
+        row["measured_at_ns"] = row["received_at_ns"] = self.clock.at_ns if at_ns is None else at_ns
+        row["value_l"] = -(2**63) if value_m3 is None else value_m3 * 1000
+        row["flow_l_per_h"] = -(2**63)
+        return row
+
+    def read(self, *readings: Any) -> Answer:
+        """Submit readings as the gateway."""
+        return self.submit(np.concatenate(readings), GATEWAY)
+
+    def balance(self, right: str, year: int = 2024) -> tuple[int, int, int, int]:
+        """Free, escrowed, abstracted and over-use of a holding, in litres."""
+        row = self.exchange.state.holding(self.exchange.right(right), year)
+        assert row is not None
+        return tuple(int(amount) for amount in self.exchange.state.accounts.balance[row])  # type: ignore[return-value]
+
+    def money(self, party: str) -> tuple[int, int]:
+        """Free and escrowed money of a holder, in fen."""
+        accounts = self.exchange.state.accounts
+        number = self.exchange.state.numbers["party", party]
+        row = accounts.balance[accounts.party["money"][number]]
+        return int(row[0]), int(row[1])
+
+    def add_right(
+        self, name: str, kind: str = "licence", basin: str = "east", industry: str = "industry", *,
+        volume_m3: int = 50_000, saved_m3: int = 0, money_yuan: int = 0, party: str = "", metered: bool = True,
+        source: str = "surface", year: int = 2024,
+    ) -> None:  # fmt: skip
+        """A holder `P-name` with a right `name`, issued, metered by `M-name`, with money and verified savings."""
+        party = party or f"P-{name}"
+        if ("party", party) not in self.exchange.state.numbers:
+            self.bureau(shuiquan.RegisterParty(code=party, kind="company", name=party))
+        where = {"source": source, "basin": basin, "township": "town", "industry": industry}
+        self.bureau(
+            shuiquan.AllocateCell(**where, year=year, volume_l=volume_m3 * 1000, document=DOCUMENT),
+            shuiquan.RegisterRight(
+                code=name, party=party, kind=kind, **where, licensed_l=volume_m3 * 1000, verified_l=volume_m3 * 1000,
+                valid_from_ns=START_NS - 100 * DAY_NS, valid_to_ns=YEAR_END_NS, document=DOCUMENT,
+            ),
+            shuiquan.IssueRight(right=name, year=year, volume_l=volume_m3 * 1000, document=DOCUMENT),
+        )  # fmt: skip
+        if metered:
+            self.add_meter(f"M-{name}", ((name, 1_000_000),))
+        if saved_m3:
+            self.bureau(shuiquan.VerifySaving(right=name, year=year, volume_l=saved_m3 * 1000, measure="工艺改造", document=DOCUMENT))
+        if money_yuan:
+            self.count += 1
+            self.operator(shuiquan.DepositMoney(party=party, amount_fen=money_yuan * 100, reference=f"bank-{self.count}"))
+
+    def add_meter(self, code: str, shares: tuple[tuple[str, int], ...], **fields: Any) -> None:
+        """An intake `Q-code` and its meter, installed the day before."""
+        self.bureau(
+            shuiquan.RegisterIntake(code=f"Q-{code}", name=code, kind="intake", source="surface", township="town", licensed_l=10**8),
+            shuiquan.InstallMeter(
+                **{
+                    "code": code, "intake": f"Q-{code}", "modulus_l": 10**12, "max_l_per_hour": 10**7, "first_l": 0,
+                    "installed_at_ns": START_NS - DAY_NS, "verified_until_ns": YEAR_END_NS, "shares": shares,
+                } | fields
+            ),
+        )  # fmt: skip
+
+    def open_market(self, *instruments: str) -> None:
+        """Open instruments for continuous trading."""
+        self.operator(*(shuiquan.OpenMarket(instrument=name) for name in instruments or ("SW-A",)))
+
+    def check(self) -> None:
+        """Every rule that must hold after every fact, and that replay reproduces this very state."""
+        exchange = self.exchange
+        assert all(total == 0 for total in exchange.totals().values()), exchange.totals()
+        accounts = exchange.state.accounts
+        holders = np.isin(accounts.account["kind"], [0, 1])
+        assert (accounts.balance[holders, :2] >= 0).all(), "a holder's balance is negative"
+        caps = accounts.cap
+        index = caps["limit_l"] + caps["imported_l"] - caps["exported_l"] + caps["over_allocated_l"]
+        assert (caps["held_l"] + caps["used_l"] <= index).all(), "a cell is above its index"
+        with shuiquan.open(self.path, readonly=True) as replayed:
+            assert replayed.state_hash() == exchange.state_hash(), differing(replayed, exchange)
+
+
+def differing(one: Any, other: Any) -> list[str]:
+    """Names of the parts in which two states differ."""
+    from ledger.statehash import logical_state
+
+    first, second = logical_state(one.state), logical_state(other.state)
+    return [name for name in first if first[name] != second[name]]
+
+
+__all__ = ["Action", "OrderType", "Side", "TimeInForce", "World"]
