@@ -13,7 +13,7 @@ from ledger.tables import Array
 class Segment(NamedTuple):
     """Facts of a commit in order of `seq`: rare ones, or frequent ones by topic."""
 
-    rare: list[tuple[int, facts.Fact]]
+    rare: list[facts.Stamped]
     pages: dict[str, Array]
     submissions: list[dict[str, Any]]
 
@@ -32,13 +32,13 @@ class Answer(NamedTuple):
     removals: Array
     readings: Array
     uses: Array
-    acts: list[tuple[int, facts.Fact]]
+    acts: list[facts.Stamped]
     repeated: bool = False
 
     @property
     def refused(self) -> list[facts.CommandRefused]:
         """The commands that a rule forbade, orders and readings apart."""
-        return [fact for _, fact in self.acts if isinstance(fact, facts.CommandRefused)]
+        return [fact for _, _, fact in self.acts if isinstance(fact, facts.CommandRefused)]
 
 
 def make_answer(first_seq: int, last_seq: int, at_ns: int, segments: Sequence[Segment | Decoded]) -> Answer:
@@ -54,9 +54,9 @@ def make_answer(first_seq: int, last_seq: int, at_ns: int, segments: Sequence[Se
         return np.concatenate(found) if len(found) != 2 else found[1]  # noqa: PLR2004 - one page is handed on as it is
 
     rare = [
-        (seq, fact)
+        stamped
         for segment in segments
-        for seq, fact in (segment.rare if isinstance(segment, Segment) else segment.facts)
-        if first_seq <= seq <= last_seq
+        for stamped in (segment.rare if isinstance(segment, Segment) else segment.facts)
+        if first_seq <= stamped.seq <= last_seq
     ]
     return Answer(first_seq, last_seq, at_ns, *(column(topic) for topic in rows.PAGE_DTYPES), rare)

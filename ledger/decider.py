@@ -64,7 +64,7 @@ class Decider:
         """The records of the commit, in an order in which every prefix of segments is dense in `seq`."""
         self.cut()
         for segment in merged(self.segments):
-            yield from (draft_fact(seq, fact) for seq, fact in segment.rare)
+            yield from (draft_fact(stamped) for stamped in segment.rare)
             pages = segment.pages | {rows.SUBMISSIONS: submission_rows(segment.submissions)}
             drafts = [draft for topic, page in pages.items() for draft in draft_pages(topic, page, page_facts)]
             yield from sorted(drafts, key=lambda draft: (draft.first_seq, draft.topic))
@@ -89,7 +89,7 @@ class Decider:
         seq = self.state.next_seq
         self.state.journal.clock[NEXT_SEQ] += 1
         apply_fact(self.state, fact)
-        self.segments.append(Segment([(seq, fact)], {}, []))
+        self.segments.append(Segment([facts.Stamped(seq, self.state.at_ns, fact)], {}, []))
         return seq
 
     # parts of a submission
@@ -141,15 +141,14 @@ class Decider:
 
     def decide_linked(self, content: Sequence[Command]) -> None:
         """All commands or none: when one is refused, the others leave a refusal that says so."""
-        before, start, submissions = copy.deepcopy(self.state.__dict__), len(self.segments), list(self._submissions)
+        before, start, submissions = copy.deepcopy(self.state), len(self.segments), list(self._submissions)
         accepted = [self.decide_command(command) for command in content]
         if all(accepted):
             return
-        refusals = iter([f for s in self.segments[start:] for _, f in s.rare if isinstance(f, facts.CommandRefused)])
+        refusals = iter([f for s in self.segments[start:] for _, _, f in s.rare if isinstance(f, facts.CommandRefused)])
         del self.segments[start:]
         self._submissions = submissions
-        self.state.__dict__.clear()
-        self.state.__dict__.update(before)
+        self.state.restore(before)
         for command, was_accepted in zip(content, accepted, strict=True):
             linked = Refused(Code.LINKED_REFUSED, "linked", type(command).__name__)
             self.emit(refusal_fact(command, linked) if was_accepted else next(refusals))

@@ -5,13 +5,21 @@ Volumes are litres, amounts fen, times UTC nanoseconds. Dense numbers (`party`, 
 registration, from 0 on, and are what frequent facts refer to.
 """
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
 
 class Fact(msgspec.Struct, frozen=True, array_like=True):
     """Base of all rare facts."""
+
+
+class Stamped(NamedTuple):
+    """A rare fact with its sequence number and the time of its submission."""
+
+    seq: int
+    at_ns: int
+    fact: Fact
 
 
 class LedgerOpened(Fact):

@@ -84,7 +84,7 @@ def apply_submissions(state: State, page: Array) -> None:
 
 def replay(state: State, decoded: Decoded) -> None:
     """Apply the facts of a group of records to the state."""
-    for _, fact in decoded.facts:
+    for _, _, fact in decoded.facts:
         apply_fact(state, fact)
     if decoded.pages:
         for page in decoded.pages.get(rows.SUBMISSIONS, ()):

@@ -4,7 +4,8 @@ A state is made by folding facts (`ledger.fold`) and changed in place by the dec
 state, which `ledger.statehash` proves.
 """
 
-from typing import Final
+import copy
+from typing import Any, Final, Self
 
 import numpy as np
 from sortedcontainers import SortedList
@@ -76,6 +77,18 @@ class State:
         self._limits = np.zeros(3, np.int64)
         self._year_starts = np.zeros(YEARS + 1, np.int64)
         self._views: tuple[Accounts, Market, Metering] | None = None
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """A state of its own. The views are left out: copied apart they would show other arrays than the tables."""
+        self._views = None
+        made = type(self).__new__(type(self))
+        made.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        return made
+
+    def restore(self, before: Self) -> None:
+        """Become what `before`, a copy made earlier, was; everybody who holds this state sees it."""
+        self.__dict__.clear()
+        self.__dict__.update(before.__dict__)
 
     # what kernels are given
 

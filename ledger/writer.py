@@ -148,6 +148,6 @@ def read_answer(store: Store, key: Key) -> Answer:
         if record.header.columns:
             found.pages.setdefault(record.header.topic, []).append(record.rows)
         else:
-            found.facts.append((record.header.first_seq, record.fact))
+            found.facts.append(record.fact)
     times = [page["at_ns"][page["seq"] == key.first_seq] for page in found.pages[SUBMISSIONS]]
     return make_answer(key.first_seq, key.last_seq, int(np.concatenate(times)[0]), [found])

@@ -36,7 +36,7 @@ class Holdings:
 
     def fold(self, decoded: Decoded) -> Iterable[Upsert]:
         """Upserts for registrations, issues, orders, trades, removals and use."""
-        for _, fact in decoded.facts:
+        for _, _, fact in decoded.facts:
             yield from fold_fact(fact)
         if decoded.pages:
             yield Upsert(HOLDINGS, water_rows(decoded))

@@ -27,7 +27,7 @@ class Market:
 
     def fold(self, decoded: Decoded) -> Iterable[Upsert]:
         """Upserts for instruments, trades and refusals."""
-        for _, fact in decoded.facts:
+        for _, _, fact in decoded.facts:
             if isinstance(fact, facts.InstrumentDefined):
                 row = (fact.instrument, fact.code, fact.source, fact.year, fact.lot_l, fact.tick_fen, fact.continuous)
                 yield Upsert(INSTRUMENTS, [row])

@@ -46,7 +46,7 @@ class Usage:
 
     def fold(self, decoded: Decoded) -> Iterable[Upsert]:
         """Upserts for meters, readings and use."""
-        for _, fact in decoded.facts:
+        for _, _, fact in decoded.facts:
             if isinstance(fact, facts.MeterInstalled):
                 row = (fact.meter, fact.code, fact.intake, fact.station, int(fact.online), fact.sign)
                 yield Upsert(METERS, [(*row, fact.verified_until_ns, str(list(fact.shares)))])

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from adapters.stores.parties import PartyRegister
 from adapters.stores.sqlite import SQLiteStore
@@ -17,6 +17,7 @@ from ledger.answers import Answer
 from ledger.codes import Code, Refused
 from ledger.commands import Command, Role
 from ledger.decider import Decider
+from ledger.facts import TOPIC_OF
 from ledger.journal.pages import MAX_PAGE_FACTS, canonical_fact, canonical_rows
 from ledger.policy import Policy
 from ledger.replay import Progress
@@ -34,6 +35,16 @@ from shuiquan.config import load_policy, parse_target
 
 Clock = Callable[[], int]
 """Gives UTC nanoseconds. Nothing else in the product reads a clock (contract K2)."""
+
+
+class Told(NamedTuple):
+    """One fact as a subscriber gets it. A rare fact is a struct of `ledger.facts`, a frequent one a row of `ledger.rows`."""
+
+    position: int
+    seq: int
+    at_ns: int
+    topic: str
+    fact: Any
 
 
 class Exchange:
@@ -171,22 +182,19 @@ class Exchange:
 
     # following
 
-    def facts(self, after: int = 0) -> Iterator[tuple[int, int, str, Any]]:
-        """Every durable fact behind a position, in order: (position to resume from, seq, topic, fact).
-
-        A rare fact is a struct of `ledger.facts`, a frequent one a row of `ledger.rows`.
-        """
+    def facts(self, after: int = 0) -> Iterator[Told]:
+        """Every durable fact behind a position, in order; `position` is where a reader may resume once it has all."""
         for decoded in groups_after(self._store, after):
-            found: list[tuple[int, str, Any]] = [(seq, type(fact).__name__, fact) for seq, fact in decoded.facts]
+            position = decoded.position
+            found = [Told(position, seq, at_ns, TOPIC_OF[type(fact)], fact) for seq, at_ns, fact in decoded.facts]
             for topic, pages in decoded.pages.items():
-                found += [(int(row["seq"]), topic, row) for page in pages for row in page]
-            for seq, topic, fact in sorted(found, key=lambda item: item[0]):
-                yield decoded.position, seq, topic, fact
+                found += [Told(position, int(row["seq"]), int(row["at_ns"]), topic, row) for page in pages for row in page]
+            yield from sorted(found, key=lambda told: told.seq)
 
     def canonical_facts(self) -> Iterator[bytes]:
         """Canonical bytes of every durable fact in order: the same however the facts were paged (contract K8)."""
         for decoded in groups_after(self._store, 0):
-            found = [(seq, canonical_fact(seq, fact)) for seq, fact in decoded.facts]
+            found = [(stamped.seq, canonical_fact(stamped)) for stamped in decoded.facts]
             for topic, pages in decoded.pages.items():
                 found += [item for page in pages for item in canonical_rows(topic, page)]
             yield from (packed for _, packed in sorted(found))

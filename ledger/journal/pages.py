@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from ledger.codes import Code, Refused
-from ledger.facts import TOPIC_OF, TOPICS, Fact
+from ledger.facts import TOPIC_OF, TOPICS, Fact, Stamped
 from ledger.rows import PAGE_DTYPES, SUBMISSION_FIELDS, SUBMISSION_TEXTS, SUBMISSIONS
 from ledger.tables import Array
 
@@ -61,9 +61,10 @@ def decode_fact(topic: str, body: bytes) -> Fact:
         raise Refused(Code.RECORD_DAMAGED, topic, str(problem), "a body of this topic") from None
 
 
-def canonical_fact(seq: int, fact: Fact) -> bytes:
+def canonical_fact(stamped: Stamped) -> bytes:
     """Canonical bytes of a rare fact."""
-    return canonical(TOPIC_OF[type(fact)], seq, msgspec.msgpack.encode(fact))
+    seq, at_ns, fact = stamped
+    return canonical(TOPIC_OF[type(fact)], seq, struct.pack("<q", at_ns) + msgspec.msgpack.encode(fact))
 
 
 def canonical_rows(topic: str, rows: Array) -> Iterator[tuple[int, bytes]]:

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from ledger.codes import Code, Refused
-from ledger.facts import TOPIC_OF, Fact
+from ledger.facts import TOPIC_OF, Stamped
 from ledger.journal.pages import MAX_PAGE_FACTS, columns_of, decode_columns, decode_fact, encode_columns
 from ledger.tables import Array
 
@@ -34,6 +34,7 @@ class Header(msgspec.Struct, frozen=True, array_like=True):
     first_seq: int
     last_seq: int
     count: int
+    at_ns: int  # of the last submission in it
     columns: tuple[tuple[str, str], ...]
 
 
@@ -46,9 +47,9 @@ class Record(NamedTuple):
     digest: bytes
 
     @property
-    def fact(self) -> Fact:
+    def fact(self) -> Stamped:
         """The rare fact of a record without columns."""
-        return decode_fact(self.header.topic, self.body)
+        return Stamped(self.header.first_seq, self.header.at_ns, decode_fact(self.header.topic, self.body))
 
     @property
     def rows(self) -> Array:
@@ -63,13 +64,15 @@ class Draft(NamedTuple):
     first_seq: int
     last_seq: int
     count: int
+    at_ns: int
     columns: tuple[tuple[str, str], ...]
     body: bytes
 
 
-def draft_fact(seq: int, fact: Fact) -> Draft:
+def draft_fact(stamped: Stamped) -> Draft:
     """The record of one rare fact."""
-    return Draft(TOPIC_OF[type(fact)], seq, seq, 1, (), msgspec.msgpack.encode(fact))
+    seq, at_ns, fact = stamped
+    return Draft(TOPIC_OF[type(fact)], seq, seq, 1, at_ns, (), msgspec.msgpack.encode(fact))
 
 
 def draft_pages(topic: str, rows: Array, page_facts: int = MAX_PAGE_FACTS) -> Iterator[Draft]:
@@ -77,14 +80,14 @@ def draft_pages(topic: str, rows: Array, page_facts: int = MAX_PAGE_FACTS) -> It
     for at in range(0, len(rows), page_facts):
         part = rows[at : at + page_facts]
         seqs = part["seq"]
-        yield Draft(topic, int(seqs[0]), int(seqs[-1]), len(part), columns_of(part), encode_columns(part))
+        yield Draft(topic, int(seqs[0]), int(seqs[-1]), len(part), int(part["at_ns"][-1]), columns_of(part), encode_columns(part))
 
 
 def chain(drafts: Iterable[Draft], previous: bytes, policy: int) -> Iterator[tuple[str, bytes, bytes]]:
     """Topic, bytes and hash of each record, each holding the hash of the one before."""
     for draft in drafts:
         header = Header(
-            FORMAT, previous, draft.topic, policy, draft.first_seq, draft.last_seq, draft.count, draft.columns
+            FORMAT, previous, draft.topic, policy, draft.first_seq, draft.last_seq, draft.count, draft.at_ns, draft.columns
         )
         packed = msgspec.msgpack.encode(header)
         state = LENGTH.pack(len(packed)) + packed + draft.body
@@ -107,7 +110,7 @@ def parse(position: int, state: bytes) -> Record:
 class Decoded(NamedTuple):
     """The facts of some consecutive records, complete: no sequence number between its first and last is missing."""
 
-    facts: list[tuple[int, Fact]]
+    facts: list[Stamped]
     pages: dict[str, list[Array]]
     position: int  # of the last record
     last_seq: int
@@ -128,7 +131,7 @@ def segments(records: Iterable[Record], next_seq: int | None = None) -> Iterator
         if not header.columns:
             if count or header.first_seq != next_seq:
                 raise Refused(Code.SEQUENCE_GAP, "position", record.position, f"expected seq {next_seq}")
-            yield Decoded([(header.first_seq, record.fact)], {}, record.position, header.last_seq)
+            yield Decoded([record.fact], {}, record.position, header.last_seq)
             next_seq += 1
             continue
         pages.setdefault(header.topic, []).append(record.rows)

@@ -209,36 +209,36 @@ def run(capacity: int, lots: list[int], scenes: Iterable[Scene]) -> None:
     try:
         for scene in scenes:
             pair.play(*scene)
-    except AssertionError as difference:
-        fewest = fewest_steps(capacity, headroom, pair.script)
-        lines = [f"{step[0].item() if isinstance(step, np.ndarray) else step}" for step in fewest]
-        message = "\n".join([f"Pair({capacity}, {headroom.tolist()})", f"{COMMAND.names}", *lines, str(difference)])
-        raise AssertionError(message) from difference
+    except AssertionError as found:
+        steps, difference = fewest_steps(capacity, headroom, pair.script)
+        lines = [str(step[0].item() if isinstance(step, np.ndarray) else step) for step in steps]
+        message = "\n".join([f"Pair({capacity}, {headroom.tolist()})", f"{COMMAND.names}", *lines, difference])
+        raise AssertionError(message) from found
 
 
-def fewest_steps(capacity: int, headroom: npt.NDArray[np.int64], script: list[Step]) -> list[Step]:
-    """Drop steps, single commands now, as long as the books still differ."""
+def fewest_steps(capacity: int, headroom: npt.NDArray[np.int64], script: list[Step]) -> tuple[list[Step], str]:
+    """Drop steps, single commands now, as long as the books differ; also say how they differ in the end."""
 
-    def differs(steps: list[Step]) -> bool:
+    def differ(steps: list[Step]) -> str:
         pair = Pair(capacity, headroom)
         try:
             for step in steps:
                 pair.take(step)
-        except AssertionError:
-            return True
-        return False
+        except AssertionError as difference:
+            return str(difference) or "an assertion without words"
+        return ""
 
     steps: list[Step] = []
     for step in script:
         steps += [step[at : at + 1] for at in range(len(step))] if isinstance(step, np.ndarray) else [step]
-    assert differs(steps), "the books differ only while the commands are in their batches"
+    assert differ(steps), "the books differ only while the commands are in their batches"
     size, before = len(steps), len(steps) + 1
     while size > 1 or len(steps) < before:
         size, before = max(1, size // 2), len(steps)
         for at in range(len(steps) - size, -1, -size):
             fewer = steps[:at] + steps[at + size :]
-            steps = fewer if differs(fewer) else steps
-    return steps
+            steps = fewer if differ(fewer) else steps
+    return steps, differ(steps)
 
 
 def walk(seed: int, batches: int) -> None:

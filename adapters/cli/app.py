@@ -1,0 +1,237 @@
+"""The command `shuiquan`. What it works on is handed in, so this room knows no exchange (see `shuiquan.__main__`)."""
+
+import itertools
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+from cyclopts import App, Parameter
+
+from adapters.cli import columns, queries
+from adapters.cli.show import Cell, console, print_json, print_table, progress_bar
+from adapters.meters.frames import describe, parse_hex
+from adapters.registry.importer import import_register
+from ledger.audit import Verification
+from ledger.units import show_m3, show_yuan
+
+SHOWN_TO_PEOPLE = 20
+
+Ledger = Annotated[Path, Parameter(name="--ledger", help="file of the ledger, such as out/yongchuan.db")]
+Json = Annotated[bool, Parameter(name="--json", negative="", help="print JSON for programs")]
+Limit = Annotated[int | None, Parameter(help="rows to print; a table shows 20, JSON all")]
+
+
+class Product(NamedTuple):
+    """What the composition root hands to the command line."""
+
+    open: Callable[..., Any]  # path, readonly -> exchange
+    verify: Callable[..., Verification]  # path, progress
+    demo: Callable[[Path, int], None]
+    compile: Callable[[], float]
+    bench: Callable[[list[str]], int]
+
+
+def build(product: Product) -> App:
+    """The command with all its sub-commands."""
+    app = App(name="shuiquan", help="水权: exchange and register for water-use rights. 用水权交易与登记系统。", version_flags=[])
+    app.command(App(name="audit", help="Check a ledger without trusting it. 审计核验。"))
+    app.command(App(name="meters", help="Meter frames. 计量报文。"))
+    app.command(App(name="register", help="The bureau's register. 取用水登记。"))
+    app.command(App(name="views", help="Read models. 查询视图。"))
+    add_queries(app, product)
+    add_tools(app, product)
+    return app
+
+
+def show(title: str, cells: list[Cell], rows: Iterable[dict[str, Any]], limit: int | None, *, json: bool) -> None:
+    """Print rows as JSON, or the first of them as a table with a note on what is left out."""
+    listed = list(rows)
+    shown = listed[: limit if limit is not None else None if json else SHOWN_TO_PEOPLE]
+    if json:
+        print_json(shown)
+        return
+    note = f"{len(shown)} of {len(listed):,} rows; --limit N for more, --json for programs" if len(shown) < len(listed) else ""
+    print_table(title, cells, shown, note)
+
+
+def add_queries(app: App, product: Product) -> None:
+    """Commands that read a ledger."""
+
+    @app.command
+    def holdings(*, ledger: Ledger, limit: Limit = None, json: Json = False) -> None:
+        """Who holds how much. 用水权持有情况。
+
+        Example: shuiquan holdings --ledger out/yongchuan.db --limit 5
+        """
+        with product.open(ledger, readonly=True) as opened:
+            show("用水权持有 Holdings", columns.holdings_columns(opened.policy), opened.holdings(), limit, json=json)
+
+    @app.command
+    def usage(*, ledger: Ledger, limit: Limit = None, json: Json = False) -> None:
+        """Who used how much, by month. 取用水量。
+
+        Example: shuiquan usage --ledger out/yongchuan.db --json
+        """
+        with product.open(ledger, readonly=True) as opened:
+            show("取用水量 Use", columns.use_columns(), opened.usage(), limit, json=json)
+
+    @app.command
+    def trades(*, ledger: Ledger, limit: Limit = None, json: Json = False) -> None:
+        """Every trade: fills of the book and agreements. 成交记录。
+
+        Example: shuiquan trades --ledger out/yongchuan.db
+        """
+        with product.open(ledger, readonly=True) as opened:
+            cells = columns.trade_columns(opened.policy.zone, {})
+            show("成交 Trades", cells, queries.trade_rows(opened), limit, json=json)
+
+    @app.command
+    def readings(*, ledger: Ledger, meter: str = "", limit: Limit = None, json: Json = False) -> None:
+        """Every meter reading and what became of it. 计量读数。
+
+        Example: shuiquan readings --ledger out/yongchuan.db --meter YC-M-0003
+
+        Parameters
+        ----------
+        meter
+            Code of one meter.
+        """
+        with product.open(ledger, readonly=True) as opened:
+            rows = (row for row in queries.reading_rows(opened) if meter in ("", row["meter"]))
+            show("读数 Readings", columns.reading_columns(opened.policy.zone), rows, limit, json=json)
+
+    @app.command
+    def journal(*, ledger: Ledger, after: int = 0, limit: Limit = None, json: Json = False) -> None:
+        """The facts themselves, in order. 事实日志。
+
+        Example: shuiquan journal --ledger out/yongchuan.db --after 120 --limit 10
+
+        Parameters
+        ----------
+        after
+            Position to start behind.
+        """
+        with product.open(ledger, readonly=True) as opened:
+            count = limit if limit is not None else None if json else SHOWN_TO_PEOPLE
+            rows = list(itertools.islice(queries.journal_rows(opened, after), count))
+        if json:
+            print_json(rows)
+            return
+        for row in rows:
+            console.print(f"[bold]{row['seq']:>8}[/] {row['topic']:<20} {row['fact']}", soft_wrap=True)
+
+
+def add_tools(app: App, product: Product) -> None:
+    """Commands that check, decode, import, rebuild and measure."""
+
+    @app["audit"].command(name="verify")
+    def audit_verify(*, ledger: Ledger, json: Json = False) -> None:
+        """Check the chain, the numbering, the sums and the caps of every fact. 核验账本。
+
+        Example: shuiquan audit verify --ledger out/yongchuan.db
+        """
+        with progress_bar("核验 verifying") as done:
+            found = product.verify(ledger, lambda _, seq: done(seq))
+        if json:
+            print_json(found._asdict())
+        else:
+            print_verification(found)
+
+    @app["meters"].command(name="decode")
+    def meters_decode(frame: str, /, *, json: Json = False) -> None:
+        """Decode one SZY206-2016 frame. 解析一帧计量报文。
+
+        Example: shuiquan meters decode 681A68B35303810D00C00059000000826110000001106000004508090A3516
+
+        Parameters
+        ----------
+        frame
+            The frame in hexadecimal.
+        """
+        found = describe(parse_hex(frame))
+        if json:
+            print_json(found)
+            return
+        console.print(f"{found.protocol}  {found.direction}  站址 station [bold]{found.station}[/]  {found.function}")
+        for reading in found.readings:
+            console.print(f"  {reading.channel}  {reading.quantity:<20} {reading.value or '缺测 missing':>16} {reading.unit}")
+
+    @app["register"].command(name="import")
+    def register_import(
+        folder: Path, /, *, ledger: Ledger, actor: str, approver: str, command_id: str,
+        policy: str | None = None, dry_run: Annotated[bool, Parameter(negative="")] = False, json: Json = False,
+    ) -> None:  # fmt: skip
+        """Import a folder of register files, all or nothing. 导入登记台账。
+
+        Example: shuiquan register import register/ --ledger a.db --policy yongchuan --actor li --approver wang \
+--command-id import-1 --dry-run
+
+        Parameters
+        ----------
+        folder
+            Folder with the files of the register (.csv or .xlsx).
+        actor
+            Who imports.
+        approver
+            Who approved it, somebody else.
+        command_id
+            The same id never imports twice.
+        policy
+            Policy of a new ledger.
+        dry_run
+            Check everything and change nothing.
+        """
+        with product.open(ledger, policy=policy) as opened:
+            report = import_register(
+                opened, folder, actor=actor, approver=approver, command_id=command_id, dry_run=dry_run
+            )
+        if json:
+            print_json(report)
+        else:
+            for fault in report.faults:
+                console.print(f"[red]✗[/] {fault.file} 第{fault.row}行 row {fault.row} {fault.column}: [{fault.code}] {fault.value!r} {fault.zh} / {fault.en} {fault.rule}")
+            console.print(f"{report.counts}  {'未更改 nothing changed' if report.faults or dry_run else '已导入 imported'}")
+        if report.faults:
+            raise SystemExit(1)
+
+    @app["views"].command(name="rebuild")
+    def views_rebuild(*, ledger: Ledger) -> None:
+        """Drop the read models and project the journal from zero. 重建查询视图。"""
+        with product.open(ledger, readonly=True) as opened, progress_bar("重建 rebuilding") as done:
+            position = opened.rebuild_views(lambda _, seq: done(seq))
+        console.print(f"✓ 视图已重建 views rebuilt up to position {position}")
+
+    @app.command
+    def demo(*, out: Path = Path("out"), seed: int = 2024) -> None:
+        """Run the Yongchuan pilot end to end on a new ledger. 永川试点全流程演示。
+
+        Parameters
+        ----------
+        out
+            Folder for the ledger and the register files.
+        seed
+            Seed of the simulated season and market.
+        """
+        product.demo(out, seed)
+
+    @app.command(name="compile")
+    def compile_() -> None:
+        """Compile the kernels for this machine, once. 编译计算内核。"""
+        console.print("正在编译计算内核，约一分钟 compiling the kernels for this machine, about a minute …")
+        console.print(f"✓ 内核就绪 kernels ready after {product.compile():.1f} s")
+
+    @app.command
+    def bench(*arguments: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> None:
+        """Measure speed on this machine: `shuiquan bench pilot`. 性能测量。"""
+        raise SystemExit(product.bench(list(arguments)))
+
+
+def print_verification(found: Verification) -> None:
+    """Print a verification for people."""
+    console.print(f"[green]✓[/] 链完整 chain intact: {found.records:,} records, {found.facts:,} facts")
+    console.print(f"  末端哈希 head  {found.head}")
+    console.print(f"  状态哈希 state {found.state_hash}")
+    for unit, total in sorted(found.totals.items()):
+        name = "资金 money" if unit < 0 else f"水源 source {unit // 10_000}, {unit % 10_000}"
+        console.print(f"  试算平衡 sum   {name}: {show_yuan(total) if unit < 0 else show_m3(total)}")
+    console.print(f"[green]✓[/] 总量控制 all {found.caps} caps hold")
