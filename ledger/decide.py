@@ -219,7 +219,8 @@ def decide_new(books: Any, tape: Any, accounts: Any, market: Any, journal: Any, 
     if leaves > 0 and scratch["expires_at_ns"] > 0:
         journal.clock[NEXT_EXPIRY] = min(journal.clock[NEXT_EXPIRY], scratch["expires_at_ns"])
     settle_trades(books, tape, accounts, market, journal, instrument, slot, side, order["quantity"])
-    settle_removals(books, tape, accounts, market, journal, instrument, order_id, side, order_id, False)
+    own_leaves = order["quantity"] - filled
+    settle_removals(books, tape, accounts, market, journal, instrument, order_id, side, own_leaves, order_id, False)
     write_outcome(fact, status, code, filled, leaves)
 
 
@@ -258,6 +259,7 @@ def decide_change(
     if order["action"] == REPLACE:
         decide_replace(books, tape, accounts, market, journal, fact, order, slot)
         return
+    own_leaves, order_id = live["quantity"], order["order_id"]
     if order["action"] == CANCEL:
         cancel(books, tape, slot, CANCELLED_BY_OWNER, np.int64(0))
         write_outcome(fact, CANCELLED, NONE, np.int64(0), np.int64(0))
@@ -267,7 +269,9 @@ def decide_change(
     else:
         leaves = reduce(books, tape, slot, order["quantity"], REDUCED_BY_OWNER, np.int64(0))
         write_outcome(fact, (REDUCED if leaves > 0 else CANCELLED), NONE, np.int64(0), leaves)
-    settle_removals(books, tape, accounts, market, journal, instrument, order["order_id"], side, fact["seq"], False)
+    settle_removals(
+        books, tape, accounts, market, journal, instrument, order_id, side, own_leaves, fact["seq"], False
+    )
 
 
 @kernel
@@ -310,7 +314,10 @@ def decide_replace(
         books, tape, slot, mode, order["price"], order["quantity"], np.int64(0)
     )
     settle_trades(books, tape, accounts, market, journal, instrument, slot, side, quantity)
-    settle_removals(books, tape, accounts, market, journal, instrument, order["order_id"], side, fact["seq"], True)
+    own_leaves = max(old, quantity) - filled
+    settle_removals(
+        books, tape, accounts, market, journal, instrument, order["order_id"], side, own_leaves, fact["seq"], True
+    )
     write_outcome(fact, status, code, filled, leaves)
 
 

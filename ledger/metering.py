@@ -15,6 +15,7 @@ from ledger.offers import withdraw_for_use, withdraw_offers_of_owner
 from ledger.rows import MISSING
 from ledger.tables import AT_NS, FIRST_YEAR, N_READINGS, N_USES, NEXT_SEQ
 from ledger.units import NS, PPM, SECONDS_PER_HOUR
+from matching.index import spread
 
 NONE = 0
 UNKNOWN_METER, DUPLICATE_READING = int(Code.UNKNOWN_METER), int(Code.DUPLICATE_READING)
@@ -25,15 +26,13 @@ BEYOND_MODULUS, WRAPPED = int(Code.BEYOND_MODULUS), int(Code.WRAPPED)
 WITHDRAWN_FOR_USE = int(Code.WITHDRAWN_FOR_USE)
 IN_SEEN, LATE_NS, AHEAD_NS = 0, 1, 2
 MARGIN_NUMERATOR, MARGIN_DENOMINATOR = 6, 5  # a register may run 1.2 times its stated rate before it is doubted
-MIX = np.uint64(0x9E3779B97F4A7C15)
 
 
 @kernel
 def place_of(metering: Any, meter: int, measured_at_ns: int, sequence: int) -> int:
     """Where the identity of a reading stands in `seen`, or the empty place where it belongs."""
     mask = len(metering.seen) - 1
-    mixed = (np.uint64(measured_at_ns) ^ (np.uint64(meter) << np.uint64(40)) ^ np.uint64(sequence)) * MIX
-    at = np.int64(mixed >> np.uint64(20)) & mask
+    at = spread(measured_at_ns // NS * 1_000_003 + meter * 7_919 + sequence) & mask
     while metering.seen[at]["meter"] >= 0:
         place = metering.seen[at]
         if place["meter"] == meter and place["measured_at_ns"] == measured_at_ns and place["sequence"] == sequence:

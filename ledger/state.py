@@ -243,10 +243,10 @@ class State:
         """Make room for deciding a batch: slots, tape, identities and journal columns. Kernels never allocate."""
         self.reserve_live(orders, readings)
         events = 2 * orders + int(self.books.pool["live"][0]) + 1  # a trade ends its maker or its taker
-        if len(self.tape.trades) < events or len(self.tape.removals) < 2 * events:
-            self.tape = make_tape(2 * events, 4 * events)
-        shares = int(max(self.metering.meter["shares"], default=0))
-        needed = (orders, events, 2 * events, readings, 2 * readings * max(1, shares))
+        if len(self.tape.trades) < events or len(self.tape.removals) < 3 * events:
+            self.tape = make_tape(2 * events, 6 * events)
+        uses = 2 * readings * int(max(self.metering.meter["shares"], default=1))
+        needed = (orders, events, 3 * events + uses, readings, uses)
         counts = self.journal.counts
         if any(count + more > len(column) for count, more, column in zip(counts, needed, self.journal, strict=False)):
             self.widen_journal(needed)

@@ -12,6 +12,7 @@ from matching import index
 from matching.book import (
     IMMEDIATE,
     NONE,
+    SELF_TRADE,
     could_fill,
     match,
     next_counter,
@@ -168,8 +169,9 @@ def trade_then_rest(
         write_removal(tape, slot, order_id, owner, leaves, 0, code, command)
     if slot != 0:
         release_slot(books, slot)
-    if code == NONE:
+    if filled == quantity:
         return FILLED, NONE, filled, np.int64(0), slot
+    code = SELF_TRADE if code == NONE else code  # a decrement took what was not filled
     return (PARTLY if filled > 0 else CANCELLED), code, filled, np.int64(0), slot
 
 
@@ -213,11 +215,12 @@ def replace_refusal(books: Any, slot: int, mode: int, price: int, quantity: int)
         return QUANTITY_TOO_LARGE
     if price != 0 and not price_in_book(books, book, price):
         return PRICE_OUTSIDE_BOOK
-    if order["post_only"] and price != 0:
-        limit = price - books.book[book]["min_price"]
-        if next_counter(books, book, np.int64(order["side"]), np.int64(order["zone"]), limit) != 0:
-            return POST_ONLY_WOULD_TRADE
-    return NONE
+    limit = np.int64(order["level"]) if price == 0 else price - books.book[book]["min_price"]
+    loses_place = limit != order["level"] or quantity > order["quantity"]
+    if not (order["post_only"] and loses_place):
+        return NONE
+    counter = next_counter(books, book, np.int64(order["side"]), np.int64(order["zone"]), limit)
+    return POST_ONLY_WOULD_TRADE if counter != 0 else NONE
 
 
 @kernel

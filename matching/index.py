@@ -9,19 +9,20 @@ import numpy as np
 
 from matching.compiled import kernel
 
-SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio (Knuth's multiplicative hashing)
+FACTOR = 0x1E3779B1  # odd, 29 bits: the product of a 32-bit word with it stays within a signed 64-bit integer
 
 
 @kernel
-def _home(order_id: int, shift: Any) -> int:
-    return np.int64((np.uint64(order_id) * SPREAD) >> np.uint64(shift))
+def spread(value: int) -> int:
+    """A number of 41 bits that differs all over for neighbouring values (multiplicative hashing)."""
+    return (((value ^ (value >> 32)) & 0xFFFFFFFF) * FACTOR) >> 20
 
 
 @kernel
 def find(books: Any, order_id: int) -> int:
     """Slot of a live order, or 0."""
     mask = len(books.ids) - 1
-    at = _home(order_id, books.pool[0]["shift"])
+    at = spread(order_id) & mask
     while books.ids[at] != 0:
         if books.ids[at] == order_id:
             return np.int64(books.slots[at])
@@ -33,7 +34,7 @@ def find(books: Any, order_id: int) -> int:
 def insert(books: Any, order_id: int, slot: int) -> None:
     """Remember the slot of an order id that is not in the table."""
     mask = len(books.ids) - 1
-    at = _home(order_id, books.pool[0]["shift"])
+    at = spread(order_id) & mask
     while books.ids[at] != 0:
         at = (at + 1) & mask
     books.ids[at] = order_id
@@ -44,8 +45,7 @@ def insert(books: Any, order_id: int, slot: int) -> None:
 def delete(books: Any, order_id: int) -> None:
     """Forget an order id that is in the table; what stands behind it moves up, so no tombstone is left."""
     mask = len(books.ids) - 1
-    shift = books.pool[0]["shift"]
-    hole = _home(order_id, shift)
+    hole = spread(order_id) & mask
     while books.ids[hole] != order_id:
         hole = (hole + 1) & mask
     at = hole
@@ -53,7 +53,7 @@ def delete(books: Any, order_id: int) -> None:
         at = (at + 1) & mask
         if books.ids[at] == 0:
             break
-        if ((at - _home(books.ids[at], shift)) & mask) >= ((at - hole) & mask):
+        if ((at - (spread(books.ids[at]) & mask)) & mask) >= ((at - hole) & mask):
             books.ids[hole] = books.ids[at]
             books.slots[hole] = books.slots[at]
             hole = at

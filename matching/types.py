@@ -193,7 +193,6 @@ BOOK = np.dtype(
 """Where one book lives in the flat arrays that many books share."""
 
 POOL = np.dtype(
-    [("free", "<i8"), ("live", "<i8"), ("capacity", "<i8"), ("arrivals", "<i8"), ("shift", "<i8")],
+    [("free", "<i8"), ("live", "<i8"), ("capacity", "<i8"), ("arrivals", "<i8")],
 )
-"""What the books of a group share: the first free slot, live orders, their limit, arrivals so far, and 64 less the
-binary logarithm of the id table's size."""
+"""What the books of a group share: the first free slot, live orders, their limit, arrivals so far."""

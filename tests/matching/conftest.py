@@ -2,11 +2,10 @@
 
 import pytest
 
-pytest.register_assert_rewrite("books")
-
-from books import BookType  # noqa: E402 - its assertions are rewritten first
+pytest.register_assert_rewrite("tests.matching.books")
 
 from matching import OrderBook, ReferenceBook  # noqa: E402
+from tests.matching.books import BookType  # noqa: E402 - its assertions are rewritten first
 
 
 @pytest.fixture(params=[OrderBook, ReferenceBook], ids=["compiled", "reference"])

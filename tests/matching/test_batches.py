@@ -2,9 +2,9 @@
 
 import numpy as np
 import numpy.typing as npt
-from books import HEADROOM, BookType, buy, cancel, open_book, reduce, replace, sell
 
 from matching import COMMAND, OUTCOME, REMOVAL, TRADE, UNLIMITED, Action, Reason, SelfTrade, Side, Status, TimeInForce
+from tests.matching.books import HEADROOM, BookType, buy, cancel, open_book, reduce, replace, sell
 
 MANY = 3_000
 

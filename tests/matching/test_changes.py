@@ -1,9 +1,9 @@
 """What happens to resting orders: cancel, reduce, replace, and the removals that no command asked for."""
 
 import pytest
-from books import BookType, Does, Row, buy, cancel, covers, play, reduce, replace, sell
 
 from matching import Reason, SelfTrade, Status, TimeInForce
+from tests.matching.books import BookType, Does, Row, buy, cancel, covers, play, reduce, replace, sell
 
 DAY, GTD = TimeInForce.DAY, TimeInForce.GTD
 TAKER, MAKER, BOTH, DECREMENT = (mode for mode in SelfTrade if mode != SelfTrade.ALLOW)

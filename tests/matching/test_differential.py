@@ -6,12 +6,11 @@ that most commands mean something. Prices are few, so that much crosses; headroo
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
-from books import Book
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -28,6 +27,9 @@ from matching import (
     TimeInForce,
 )
 from matching.types import MAX_QUANTITY
+
+if TYPE_CHECKING:
+    from tests.matching.books import Book
 
 LOW, HIGH, ZONES, OWNERS = 20, 27, 3, 5
 LARGEST, SMALLEST = 2**63 - 1, -(2**63)
@@ -134,6 +136,7 @@ class Pair:
         for step in (self.feed.batch(draws, sorted(live)), interlude):
             self.script.append(step)
             self.take(step)
+            self.same_books()
 
     def take(self, step: Step) -> None:
         """Give both books the same, and compare what they make of it."""
@@ -151,7 +154,7 @@ class Pair:
             self.compare(fast, slow, np.zeros(0, dtype=COMMAND))
 
     def compare(self, fast: Report, slow: Report, batch: Batch) -> None:
-        """Demand equal reports and equal books, each in order."""
+        """Demand equal reports."""
         for index, command in enumerate(batch):
             answers = [report.outcomes[index].item() for report in (fast, slow)]
             assert answers[0] == answers[1], dict(zip(COMMAND.names or (), command.item(), strict=True))
@@ -159,6 +162,9 @@ class Pair:
         assert fast.trades.tolist() == slow.trades.tolist()
         assert fast.removals.tolist() == slow.removals.tolist()
         assert self.headroom[0].tolist() == self.headroom[1].tolist()
+
+    def same_books(self) -> None:
+        """Demand equal views of two sound books."""
         views = [
             (len(book), book.last_order_id, book.best, [book.orders(owner) for owner in range(OWNERS)])
             for book in self.books
@@ -224,6 +230,7 @@ def fewest_steps(capacity: int, headroom: npt.NDArray[np.int64], script: list[St
         try:
             for step in steps:
                 pair.take(step)
+            pair.same_books()
         except AssertionError as difference:
             return str(difference) or "an assertion without words"
         return ""
@@ -261,7 +268,7 @@ def test_same_answers(capacity: int, lots: list[int], scenes: list[Scene]) -> No
     run(capacity, lots, scenes)
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(32))
 def test_same_answers_on_a_long_walk(seed: int) -> None:
     walk(seed, batches=60)
 

@@ -1,10 +1,10 @@
 """What orders that are taken do: matching, zones and self-trade, as tables on both books."""
 
 import pytest
-from books import HIGH, LOW, BookType, Does, Row, buy, cancel, covers, play, sell
 
 from matching import OrderType, Reason, SelfTrade, Status, TimeInForce
 from matching.types import MAX_QUANTITY
+from tests.matching.books import HIGH, LOW, BookType, Does, Row, buy, cancel, covers, play, sell
 
 IOC, FOK = TimeInForce.IOC, TimeInForce.FOK
 TAKER, MAKER, BOTH, DECREMENT = (mode for mode in SelfTrade if mode != SelfTrade.ALLOW)

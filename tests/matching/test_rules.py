@@ -3,10 +3,10 @@
 from itertools import combinations
 
 import pytest
-from books import HIGH, LOW, BookType, Step, buy, cancel, open_book, reduce, replace, sell
 
 from matching import OrderType, Reason, SelfTrade, Status, TimeInForce
 from matching.types import MAX_QUANTITY
+from tests.matching.books import HIGH, LOW, BookType, Step, buy, cancel, open_book, reduce, replace, sell
 
 LARGEST, SMALLEST = 2**63 - 1, -(2**63)
 FIRST_REMOVAL = Reason.CANCELLED_BY_OWNER  # from here on a reason is why a quantity left the book

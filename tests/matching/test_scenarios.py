@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from books import Book, BookType
 
 from matching import Action, OrderType, Reason, Report, SelfTrade, Side, Status, TimeInForce
+from tests.matching.books import Book, BookType
 
 DATA = Path(__file__).parents[1] / "data" / "matching-scenarios.jsonl"
 SCENARIOS: dict[str, dict[str, Any]] = {
@@ -60,7 +60,7 @@ class Player:
 
     def play(self, step: dict[str, Any]) -> Report:
         """Submit one step."""
-        common = {"owner": self.owners.setdefault(step.get("owner"), len(self.owners))}
+        common: dict[str, Any] = {"owner": self.owners.setdefault(step.get("owner"), len(self.owners))}
         if step["op"] == "add":
             self.last_id += 1
             self.ids[step["id"]] = self.last_id
