@@ -28,6 +28,7 @@ from ledger.writer import Writer, policy_digest
 from matching.report import Depth
 from matching.types import Side
 from matching.walk import level_rows
+from projections.coverage import Intakes
 from projections.holdings import Holdings
 from projections.market import Market
 from projections.usage import Usage
@@ -294,7 +295,7 @@ def open_exchange(
             if wanted is not None and policy_digest(wanted) != writer.state.policy_digest:
                 raise Refused(Code.POLICY_DIFFERS, "policy", wanted.district, "open without a policy")
         zone = writer.state.policy.zone if writer.state.policy else None
-        views = Views(view_path(path), [Holdings(), Usage(zone), Market()])
+        views = Views(view_path(path), [Holdings(), Usage(zone), Intakes(), Market()])
     except BaseException:
         store.close()
         raise

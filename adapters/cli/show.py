@@ -12,7 +12,9 @@ from rich.table import Table
 
 from ledger.codes import Refused
 
-console: Final = Console(highlight=False)
+PIPE_WIDTH: Final = 132  # where nothing says how wide a page is
+
+console: Final = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
 errors: Final = Console(stderr=True, highlight=False)
 
 Cell = tuple[str, str, Callable[[dict[str, Any]], str]]

@@ -29,14 +29,15 @@ _DATES: Final = (
     re.compile(r"(\d{4})(年)(\d{1,2})月(\d{1,2})日"),
     re.compile(r"(\d{4})()(\d{2})(\d{2})"),
 )
-_DATE_HINT: Final = Hint("a day such as 2023-12-13, 2023.12.13 or 2023年12月13日", "日期如 2023-12-13 或 2023年12月13日")
+_DATE_HINT: Final = Hint("a day such as 2023-12-13 or 2023年12月13日", "日期如 2023-12-13 或 2023年12月13日")
+_KEY_HINT: Final = Hint("1 to 64 printable characters", "编号为 1 至 64 个可见字符")
 
 
 def key(text: str) -> str:
     """Read the code of a thing: 1 to 64 printable characters."""
     code = plain(text)
     if not 0 < len(code) <= KEY_LENGTH or not code.isprintable():
-        raise Refused(Code.OUT_OF_RANGE, "code", text, Hint("1 to 64 printable characters", "编号为 1 至 64 个可见字符"))
+        raise Refused(Code.OUT_OF_RANGE, "code", text, _KEY_HINT)
     return code
 
 

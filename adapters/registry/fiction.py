@@ -25,7 +25,7 @@ MAIN_SURFACE, ABOVE_SCALE, ONLINE = 90, 96, 100
 EXAMPLES: Final = (("530381-13", 60_000, 105_900), ("123789-30360", 30_000, 0))
 """Stations of published frames, with the licensed m³ and the first register of a meter there."""
 
-SMALLEST, SCALE, MIDDLE, LARGEST = 20_000, 100_000, 2_400_000, 3_000_000
+SMALLEST, SCALE, MIDDLE, LARGEST = 20_000, 100_000, 2_000_000, 3_000_000
 """Licensed m³ a year, and the threshold of the decree for surface water between them."""
 
 HEADS_MU: Final = (86_000, 62_000, 50_000, 49_900, 28_000)
@@ -33,6 +33,10 @@ EXACT: Final = {1: LARGEST, 2: SCALE, 3: 900_000, 103: SCALE - 100, 108: SMALLES
 """Licences whose volume is not drawn: the extremes, both sides of the threshold, and one whose register wraps."""
 
 AT_SCALE, GAPS = 2, (101, 102)  # exactly at the threshold; above it without a meter that reports online
+SPECIAL_INDUSTRIES: Final = {54: "ecology", 65: "restricted", 66: "restricted"}
+MINOR: Final = 400_000  # most that a licence asks for outside industry
+WELL_RANGE, GAP_RANGE, USER_RANGE = (20_000, 60_000), (120_000, 300_000), (8_000, 70_000)
+SECOND_WELL, SECOND_INTAKE = 8_000, 60_000  # below the thresholds of the decree
 VILLAGES, ASSOCIATIONS, CERTIFICATES = 12, 4, 34  # at each head; households besides
 NETWORK_USERS, REGIONS = 60, 12
 SHARED, RETURNING = 4, (5, 7)
@@ -42,7 +46,7 @@ ONLINE_MODULUS, MODULUS, SMALL_MODULUS = 8_000_000_000, 10_000_000, 1_000_000
 USABLE_PPM: Final = 800_000  # of an index or cap; cells are rounded up
 WHOLE_SIZE: Final = 320_000_000  # m³ of surface index for which the figures above are meant
 HOURS: Final = 8766
-DOCUMENT: Final = "示例文号〔2024〕1号"
+DOCUMENT: Final = "示例文号 2024-01"
 
 HOME: Final = {
     "zhongshanlu": "linjianghe", "shenglilu": "linjianghe", "nandajie": "linjianghe", "chashanzhuhai": "linjianghe",
@@ -74,7 +78,7 @@ class Issue(NamedTuple):
 
 
 class Fiction:
-    """The district under construction. `records` holds the rows of each sheet, volumes in m³, in order of its columns."""
+    """The district under construction. `records` holds rows of each sheet in order of its columns, volumes in m³."""
 
     def __init__(self, policy: Policy, seed: int, prefix: str, admin_code: str) -> None:
         """Make up a district. `prefix` starts its codes, `admin_code` the stations of its meters."""
@@ -87,8 +91,8 @@ class Fiction:
         surface = self.source("surface").code
         size = sum(i.volume_l for i in policy.indexes if (i.source, i.year) == (surface, self.year)) // LITRES_PER_M3
         self.size_ppm = min(PPM, size * PPM // WHOLE_SIZE)
-        limits: list[ControlIndex | Cap] = [*policy.indexes, *policy.caps]
-        self.room = [[limit, limit.volume_l // LITRES_PER_M3 * USABLE_PPM // PPM] for limit in limits]
+        self.limits: list[ControlIndex | Cap] = [*policy.indexes, *policy.caps]
+        self.room: list[Decimal | int] = [limit.volume_l // LITRES_PER_M3 * USABLE_PPM // PPM for limit in self.limits]
 
     # drawing
 
@@ -121,7 +125,8 @@ class Fiction:
     def home(self, township: Label) -> Zone:
         """Give the basin of a township."""
         number = self.policy.townships.index(township)
-        return next((b for b in self.basins if b.code == HOME.get(township.code)), self.basins[number % len(self.basins)])
+        known = [basin for basin in self.basins if basin.code == HOME.get(township.code)]
+        return known[0] if known else self.basins[number % len(self.basins)]
 
     def code(self, kind: str, number: int) -> str:
         """Give a code such as YC-L-0001."""
@@ -130,13 +135,16 @@ class Fiction:
     # fitting
 
     def fits(self, place: Place, volume: Decimal | int) -> bool:
-        """Take a volume out of every limit that a right falls under, unless it does not fit."""
-        rooms = [row for row in self.room if self.covers(row[0], place)]
-        if any(volume > row[1] for row in rooms):
-            return False
-        for row in rooms:
-            row[1] -= volume
-        return True
+        """Tell whether a volume fits under every limit that a right falls under."""
+        return all(
+            volume <= room for limit, room in zip(self.limits, self.room, strict=True) if self.covers(limit, place)
+        )
+
+    def take(self, place: Place, volume: Decimal | int) -> None:
+        """Take a volume out of every limit that a right falls under."""
+        for at, limit in enumerate(self.limits):
+            if self.covers(limit, place):
+                self.room[at] -= volume
 
     def covers(self, limit: ControlIndex | Cap, place: Place) -> bool:
         """Tell whether an index or cap limits a right in the year."""
@@ -153,6 +161,7 @@ class Fiction:
             for township in townships:
                 place = Place(source, self.home(township), township, industry)
                 if self.fits(place, volume):
+                    self.take(place, volume)
                     return place, volume
             volume = volume * 4 // 500 * 100
         raise ValueError(industry.code)

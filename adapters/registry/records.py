@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from adapters.registry import cells
-from adapters.registry.faults import Fault, make_fault
+from adapters.registry.faults import Fault, Spot, make_fault
 from adapters.registry.tables import Hint
 from ledger.codes import Code, Refused
 from ledger.commands import Command
@@ -17,7 +17,7 @@ L = TypeVar("L", bound=Label)
 
 
 class Column(NamedTuple):
-    """A column of a sheet. `quantity` names the units its heading may carry, `private` keeps its cells out of faults."""
+    """A column. `quantity` names the units that its heading may carry, `private` keeps its cells out of faults."""
 
     name: str
     en: str
@@ -32,32 +32,41 @@ class Reference(NamedTuple):
 
     kind: str
     code: str
-    file: str
-    row: int
-    column: str
+    spot: Spot
 
 
 class Known(NamedTuple):
-    """What the rows read so far define, as (kind, code) -> (file, row), and what they refer to."""
+    """What the rows read so far define, by (kind, code), and what they refer to."""
 
-    defined: dict[tuple[str, str], tuple[str, int]]
+    defined: dict[tuple[str, str], Spot]
     references: list[Reference]
+
+
+class Context(NamedTuple):
+    """What the rows of a sheet share: its file, the units of its amounts, the policy, and what is known."""
+
+    file: str
+    units: Mapping[str, str]
+    policy: Policy
+    known: Known
 
 
 class Row:
     """One row. Getters give a harmless value after a fault, so that all faults of the row are found in one pass."""
 
-    def __init__(
-        self, file: str, number: int, texts: Mapping[str, str], units: Mapping[str, str], policy: Policy, known: Known
-    ) -> None:
-        """Make a row from the text and the unit of each of its columns."""
-        self.file, self.number, self.policy = file, number, policy
+    def __init__(self, context: Context, number: int, texts: Mapping[str, str]) -> None:
+        """Make a row from the text of each of its columns."""
+        self.policy = context.policy
         self.faults: list[Fault] = []
-        self._texts, self._units, self._known = texts, units, known
+        self._context, self._number, self._texts = context, number, texts
+
+    def spot(self, column: Column) -> Spot:
+        """Give the place of a cell."""
+        return Spot(self._context.file, self._number, column.name)
 
     def fault(self, column: Column, refusal: Refused) -> None:
         """Note what is wrong with a cell."""
-        self.faults.append(make_fault(self.file, self.number, column.name, refusal, hidden=column.private))
+        self.faults.append(make_fault(self.spot(column), refusal, hidden=column.private))
 
     def text(self, column: Column, *, optional: bool = False) -> str:
         """Give the text of a cell; an empty one is a fault unless it is `optional`."""
@@ -79,7 +88,7 @@ class Row:
 
     def amount(self, column: Column, convert: Callable[[str, str], int], *, optional: bool = False) -> int:
         """Convert a cell by the unit of its heading."""
-        unit = self._units.get(column.name)
+        unit = self._context.units.get(column.name)
         if unit is None:  # the heading has a fault of its own
             return 0
         return self.read(column, lambda text: convert(text, unit), 0, optional=optional)
@@ -132,9 +141,10 @@ class Row:
 
     def claim_key(self, column: Column, kind: str, code: str) -> None:
         """Note that this row defines a code, or that an earlier one did."""
-        file, row = self._known.defined.setdefault((kind, code), (self.file, self.number))
-        if (file, row) != (self.file, self.number):
-            rule = Hint(f"see row {row} of {file}", f"见 {file} 第 {row} 行")
+        spot = self.spot(column)
+        first = self._context.known.defined.setdefault((kind, code), spot)
+        if first != spot:
+            rule = Hint(f"see row {first.row} of {first.file}", f"见 {first.file} 第 {first.row} 行")
             self.fault(column, Refused(Code.ROW_DUPLICATE, column.name, code, rule))
 
     def refer(self, column: Column, kind: str) -> str:
@@ -146,7 +156,7 @@ class Row:
 
     def refer_key(self, column: Column, kind: str, code: str) -> None:
         """Note that this row refers to a code; it is looked up once all sheets are read."""
-        self._known.references.append(Reference(kind, code, self.file, self.number, column.name))
+        self._context.known.references.append(Reference(kind, code, self.spot(column)))
 
     def check(self, command: Command, columns: Mapping[str, Column]) -> None:
         """Hold a command against the limits of its fields, as a submission would; a breach is a fault of the cell."""

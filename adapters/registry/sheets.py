@@ -37,7 +37,7 @@ DOCUMENT = Column("文号", "document", aliases=("批准文号", "依据文号")
 
 ALLOCATED = Column("分配水量", "allocated volume", "volume")
 
-CODE = Column("编号", "code of the holder", aliases=HOLDER.aliases + (HOLDER.name,))
+CODE = Column("编号", "code of the holder", aliases=(*HOLDER.aliases, HOLDER.name))
 KIND = Column("类型", "kind", aliases=("取用水户类型", "户类型"))
 NAME = Column("名称", "name of a body", aliases=("取用水户名称", "单位名称"))
 CREDIT = Column("统一社会信用代码", "unified social credit code", aliases=("信用代码",))
@@ -138,7 +138,7 @@ def party_row(row: Row) -> list[Command]:
 
 def licence_row(row: Row) -> list[Command]:
     """Read a licence: the right, and what is issued for the year unless both cells of that are empty."""
-    right = register_right(row, "licence", row.volume(LICENSED), row.volume(VERIFIED), row.text(LICENCE))
+    right = register_right(row, "licence", (row.volume(LICENSED), row.volume(VERIFIED)), row.text(LICENCE))
     issued = bool(row.text(YEAR, optional=True) or row.text(PLANNED, optional=True))
     return [right, issue_right(row, right, row.volume(PLANNED))] if issued else [right]
 
@@ -147,7 +147,7 @@ def irrigation_row(row: Row) -> list[Command]:
     """Read a certificate: area x quota must be its volume, to less than a cubic metre (A3)."""
     volume_l = row.volume(ALLOCATED)
     product = row.amount(AREA, cells.area) * row.amount(QUOTA, cells.quota)  # litres x 1000
-    right = register_right(row, "irrigation", volume_l, volume_l, row.text(DOCUMENT), row.text(SCHEME))
+    right = register_right(row, "irrigation", (volume_l, volume_l), row.text(DOCUMENT), row.text(SCHEME))
     if not row.faults and abs(product - volume_l * 1000) >= LITRES_PER_M3 * 1000:
         expected = show_m3(product // 1000)
         rule = Hint(f"area x quota is {expected} m³", f"灌溉面积 x 灌溉定额 = {expected} m³")
@@ -158,21 +158,19 @@ def irrigation_row(row: Row) -> list[Command]:
 def network_row(row: Row) -> list[Command]:
     """Read a user of a public network: his index is a part of the supplier's right, in the network's own zone."""
     volume_l = row.volume(INDEX)
-    right = register_right(row, "network", volume_l, volume_l, row.text(DOCUMENT))
+    right = register_right(row, "network", (volume_l, volume_l), row.text(DOCUMENT))
     return [right, issue_right(row, right, volume_l)]
 
 
 def regional_row(row: Row) -> list[Command]:
     """Read the right of a region, held by its government."""
     volume_l = row.volume(REGION_VOLUME)
-    right = register_right(row, "regional", volume_l, volume_l, row.text(DOCUMENT))
+    right = register_right(row, "regional", (volume_l, volume_l), row.text(DOCUMENT))
     return [right, issue_right(row, right, volume_l)]
 
 
-def register_right(
-    row: Row, kind: str, licensed_l: int, verified_l: int, document: str, scheme: str = ""
-) -> RegisterRight:
-    """Read what all rights have in common."""
+def register_right(row: Row, kind: str, volumes: tuple[int, int], document: str, scheme: str = "") -> RegisterRight:
+    """Read what all rights have in common. `volumes` are what is licensed and what of it is verified."""
     networks = [zone for zone in row.policy.basins if zone.network]
     basins = [zone for zone in row.policy.basins if not zone.network]
     basin = row.label(NETWORK, networks) if kind == "network" else row.label(BASIN, basins)
@@ -186,8 +184,8 @@ def register_right(
         industry=row.label(INDUSTRY, row.policy.industries),
         network=basin if kind == "network" else "",
         scheme=scheme,
-        licensed_l=licensed_l,
-        verified_l=verified_l,
+        licensed_l=volumes[0],
+        verified_l=volumes[1],
         valid_from_ns=row.start_ns(FROM),
         valid_to_ns=row.end_ns(UNTIL),
         document=document,
@@ -246,7 +244,10 @@ HOLDERS: Final = Sheet(
 )  # fmt: skip
 LICENCES: Final = Sheet(
     "取水许可台账", "water-abstraction licences", "right",
-    (RIGHT, LICENCE, HOLDER, SOURCE, BASIN, TOWNSHIP, INDUSTRY, LICENSED, VERIFIED, FROM, UNTIL, YEAR, PLANNED, DOCUMENT),
+    (
+        RIGHT, LICENCE, HOLDER, SOURCE, BASIN, TOWNSHIP, INDUSTRY, LICENSED, VERIFIED, FROM, UNTIL, YEAR, PLANNED,
+        DOCUMENT,
+    ),
     RIGHT_FIELDS | {"licensed_l": LICENSED, "verified_l": VERIFIED, "volume_l": PLANNED}, licence_row,
 )  # fmt: skip
 CERTIFICATES: Final = Sheet(

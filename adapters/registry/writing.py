@@ -1,4 +1,4 @@
-"""Writing sheets of a register as bureaus keep them: CSV in several encodings, XLSX with a title and merged headings."""
+"""Writing sheets of a register as bureaus keep them: CSV in any encoding, XLSX with a title and merged headings."""
 
 import csv
 import io
@@ -14,7 +14,7 @@ from adapters.registry.tables import spreadsheet_library
 from ledger.units import VOLUME_UNITS
 
 Value = str | int | Decimal | date
-UNITS: Final = {"area": "亩", "quota": "m³/亩", "flow": "m³/h"}
+UNITS: Final = {"area": "亩", "quota": "m³/亩", "flow": "m3/h"}
 TERM: Final = {FROM.name: ("有效期", "起"), UNTIL.name: ("", "止")}
 """Headings over two rows: a merged one, and those below it."""
 

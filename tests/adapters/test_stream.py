@@ -150,13 +150,16 @@ def test_what_is_no_reading_is_a_fault(name: str) -> None:
     assert readings["meter"].tolist() == [7, 7]
 
 
-@pytest.mark.parametrize("received_at_ns", [-1, 2**63])
-def test_an_arrival_at_no_time_is_a_fault(received_at_ns: int) -> None:
-    """Also when the day was dated before."""
-    dated = Arrival(RECEIVED, GOLDEN)
-    readings, faults = readings_of([dated, Arrival(received_at_ns, GOLDEN), dated], METERS.get)
+@pytest.mark.parametrize(
+    ("first_ns", "time", "beyond_ns"),
+    [(0, ReportTime(0, 0, 8, 1), -1), (2**63 - 1, ReportTime(0, 0, 7, 12), 2**63)],
+)
+def test_an_arrival_at_no_time_is_a_fault(first_ns: int, time: ReportTime, beyond_ns: int) -> None:
+    """Times lie from 1970 to 2262, also for a report of a day that was dated just before."""
+    frame = encode(replace(REPORT, time=time))
+    readings, faults = readings_of([Arrival(at_ns, frame) for at_ns in (first_ns, beyond_ns, first_ns)], METERS.get)
     assert [(fault.index, fault.code) for fault in faults] == [(1, Code.OUT_OF_RANGE)]
-    assert len(readings) == 2
+    assert readings["received_at_ns"].tolist() == [first_ns, first_ns]
 
 
 def test_nothing_arrived() -> None:
@@ -302,6 +305,14 @@ def test_any_season(seed: int, days: int, shares: list[int], meters: tuple[Simul
     check_season(simulated, meters, 24 * days)
 
 
+@pytest.mark.parametrize(
+    "trouble", [{"missing": 900_000, "anomalous": 100_000}, {"missing": 600_000, "anomalous": 100_000, "late": 290_000}]
+)
+def test_anomalies_after_long_gaps(trouble: dict[str, int]) -> None:
+    """However long nothing came, a wrong register never passes for a true one, even one that soon goes round."""
+    check_season(season((SMALL, FAST), **trouble), (SMALL, FAST), 720)
+
+
 @pytest.mark.parametrize("kind", Trouble.__struct_fields__)
 def test_nothing_but_one_trouble(kind: str) -> None:
     """Every report suffers it, and a season of nothing else has nothing to book."""
@@ -363,12 +374,13 @@ def test_the_seed_decides_everything() -> None:
 
 
 def test_manual_sheets() -> None:
-    """Read at the start, after each month and at the end, and typed in later."""
-    simulated = season((OFFLINE, FAST), days=70, lost=0)
-    readings = simulated.manual
-    assert readings["meter"].tolist() == [OFFLINE.number] * 4
+    """Read at the start, after each month and at the end, and typed in later, in the order of typing."""
+    others = [replace(OFFLINE, number=number) for number in range(20, 24)]
+    simulated = season((OFFLINE, FAST, *others), days=70, lost=0)
+    assert (np.diff(simulated.manual["received_at_ns"]) > 0).all()
+    readings = simulated.manual[simulated.manual["meter"] == OFFLINE.number]
+    assert len(simulated.manual) == 5 * len(readings)
     assert ((readings["measured_at_ns"] - START) // HOUR).tolist() == [0, 31 * 24, 61 * 24, 70 * 24]
-    assert (np.diff(readings["received_at_ns"]) > 0).all()
     assert (readings["received_at_ns"] > readings["measured_at_ns"]).all()
     assert (readings["value_l"][0], set(readings["source"])) == (OFFLINE.first_l, {Source.MANUAL})
     assert (readings["value_l"][-1] - OFFLINE.first_l) % 10**9 == simulated.truth_l[OFFLINE.number] % 10**9

@@ -1,0 +1,1 @@
+"""The Yongchuan pilot, end to end, on a ledger that stays afterwards."""
