@@ -241,6 +241,7 @@ def licence_terms(made: Fiction, number: int) -> tuple[Label, int]:
     key = f"licence {number}"
     if number in fiction.EXACT:
         wanted = fiction.EXACT[number]
+        wanted = max(min(wanted, fiction.SCALE), wanted * made.size_ppm // PPM // 100 * 100)
     elif number <= fiction.MAIN_SURFACE:
         wanted = made.spread(key, fiction.SCALE, fiction.MIDDLE)
     elif number <= fiction.ABOVE_SCALE:

@@ -20,6 +20,7 @@ YEAR = 2024
 STATION_ZONE_S = 8 * SECONDS_PER_HOUR
 SMALL_L = 150_000 * LITRES_PER_M3
 PRICE_FEN_PER_M3 = 10
+MINUTE_NS = 60 * NS
 
 
 class Pump(NamedTuple):
@@ -41,17 +42,16 @@ class OverUse(NamedTuple):
     answer: Answer
 
 
-def over_pump(exchange: Exchange, clock: Any) -> OverUse:
+def over_pump(exchange: Exchange, clock: Any, pump: Pump) -> OverUse:
     """Sell, offer, pump: the reading withdraws the offers and books the over-use in one decision."""
-    pump = strongest_pump(exchange)
-    clock.at_ns += SECONDS_PER_HOUR * NS
+    clock.at_ns += MINUTE_NS
     sold = sell_most(exchange, pump)
     reference = exchange.policy.instruments[0].reference_price
-    offers = [order(exchange, Side.SELL, pump.right, reference * 5 // 4 + step, 3) for step in range(3)]
+    offers = [order(exchange, Side.SELL, pump.right, reference * 5 // 4 + step, 2) for step in range(3)]
     exchange.submit(np.concatenate(offers), command_id="offers-before-pumping", **OPERATOR)
     before = holding(exchange, pump.row)
-    clock.at_ns += SECONDS_PER_HOUR * NS
-    frame = frame_beyond(exchange, pump, sum(before) // LITRES_PER_M3 + 800, clock.at_ns)
+    clock.at_ns += MINUTE_NS
+    frame = frame_beyond(exchange, pump, sum(before) // LITRES_PER_M3 + 300, clock.at_ns)
     decoded = readings_of([Arrival(clock.at_ns, frame)], meter_of(exchange))
     answer = exchange.submit(decoded.readings, actor="采集网关", role=Role.GATEWAY, command_id="over-pumping")
     return OverUse(
@@ -62,6 +62,7 @@ def over_pump(exchange: Exchange, clock: Any) -> OverUse:
 def strongest_pump(exchange: Exchange) -> Pump:
     """The small licence whose pump could empty it soonest, and which may sell."""
     state = exchange.state
+    unit = state.market.instrument["unit"][exchange.instrument(SURFACE)]
     found = []
     for fact in state.meter_facts:
         right = fact.shares[0][0]
@@ -69,7 +70,9 @@ def strongest_pump(exchange: Exchange) -> Pump:
         if not fact.online or fact.sign < 0 or len(fact.shares) > 1 or row is None:
             continue
         account = state.accounts.account[row]
-        if state.rights[right].kind == "licence" and not account["sell_code"] and account["issued_l"] < SMALL_L:
+        if account["unit"] != unit or not account["licence"] or account["sell_code"]:
+            continue
+        if account["issued_l"] < SMALL_L:
             found.append((fact.max_l_per_hour / int(account["issued_l"]), Pump(fact.meter, right, row)))
     return max(found)[1]
 
@@ -97,7 +100,6 @@ def sell_most(exchange: Exchange, pump: Pump) -> AgreementSettled:
         document="协议-2024-002",
     )  # fmt: skip
     answer = exchange.submit([deal], command_id="agreement-2", **OPERATOR)
-    print(answer.acts, saving)
     (settled,) = (fact for _, _, fact in answer.acts if isinstance(fact, AgreementSettled))
     return settled
 

@@ -13,13 +13,13 @@ from adapters.meters.stream import readings_of
 from ledger.codes import Refused
 from ledger.commands import DepositMoney, OpenMarket, Role, VerifySaving
 from ledger.policy import Policy
-from ledger.rows import Source
 from ledger.submissions import Submission
+from ledger.tables import Array
 from ledger.units import NS
 from shuiquan.config import load_policy
 from shuiquan.demo import report
 from shuiquan.demo.market import Crowd, traders_of
-from shuiquan.demo.over_use import over_pump
+from shuiquan.demo.over_use import Pump, over_pump, strongest_pump
 from shuiquan.demo.refusals import attempts
 from shuiquan.demo.season import meter_of, published, season_of, windows
 from shuiquan.exchange import Exchange, open_exchange
@@ -68,9 +68,10 @@ def run(out: Path, seed: int) -> None:
         report.show_policy(policy)
         import_sample(exchange, out / "register", seed)
         measure(exchange, clock, seed)
-        trade(exchange, clock, seed)
+        pump = strongest_pump(exchange)  # kept out of the crowd, for the last act
+        trade(exchange, clock, seed, pump)
         report.show_refused(attempts(exchange, clock))
-        report.show_over_use(exchange, over_pump(exchange, clock))
+        report.show_over_use(exchange, over_pump(exchange, clock, pump))
         report.show_ledger(exchange)
         live = exchange.state_hash()
     reopen(path, live)
@@ -108,25 +109,31 @@ def measure(exchange: Exchange, clock: StoryClock, seed: int) -> None:
     stations = meter_of(exchange)
     with progress_bar("接收计量报文 taking in meter reports", len(season.arrivals)) as done:
         taken = 0
+        sheets = season.manual
         for number, (end_ns, arrivals) in enumerate(windows(season.arrivals, WINDOW_HOURS)):
             clock.at_ns = end_ns
+            sheets = hand_in(exchange, sheets, end_ns, number)
             decoded = readings_of(arrivals, stations)
             faults += len(decoded.faults)
             if len(decoded.readings):
                 exchange.submit(decoded.readings, command_id=f"telemetry-{number}", **GATEWAY)
             done(taken := taken + len(arrivals))
-    manual = season.manual
-    clock.at_ns = max(clock.at_ns, int(manual["received_at_ns"].max()))
-    assert (manual["source"] == Source.MANUAL).all()
-    exchange.submit(manual, command_id="sheets-june", **BUREAU)
     report.show_season(exchange, season, faults)
     report.show_coverage(exchange, int(clock.set("2024-07-01T08:00").timestamp()) * NS)
 
 
-def trade(exchange: Exchange, clock: StoryClock, seed: int) -> None:
+def hand_in(exchange: Exchange, sheets: Array, until_ns: int, number: int) -> Array:
+    """Submit the reading sheets that have come in; returns those still to come."""
+    due = sheets["received_at_ns"] <= until_ns
+    if due.any():
+        exchange.submit(sheets[due], command_id=f"sheets-{number}", **BUREAU)
+    return sheets[~due]
+
+
+def trade(exchange: Exchange, clock: StoryClock, seed: int, pump: Pump) -> None:
     """Verified savings, money on deposit, and a week of a simulated market."""
     prepare_market(exchange, clock)
-    crowd = Crowd(exchange, list(traders_of(exchange)), seed)
+    crowd = Crowd(exchange, [one for one in traders_of(exchange) if one.right != pump.right], seed)
     with progress_bar("连续竞价（仿真） continuous book, simulated", TRADING_DAYS * BATCHES_A_DAY) as done:
         for day in range(TRADING_DAYS):
             clock.set(f"2024-07-{8 + day:02d}T09:30")
