@@ -1,0 +1,1 @@
+"""All input and output: stores, meters, the register, the command line."""

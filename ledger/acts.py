@@ -7,7 +7,7 @@ import numpy as np
 
 from ledger import commands, facts
 from ledger.accounts import FREE, OVER_USE, fee
-from ledger.codes import Code, Refused
+from ledger.codes import Code, Refused, reason
 from ledger.decide import side_refusal, water_refusal
 from ledger.fold import cap_covers
 from ledger.policy import Policy, number_of
@@ -105,7 +105,9 @@ def issue_right(state: State, command: commands.IssueRight) -> Facts:
     check_term(state, right, command.year)
     key = (right.source, command.year, right.basin, right.township, right.industry, right.network, right.scheme)
     if key not in state.cells and not command.opening:
-        raise Refused(Code.UNKNOWN_CELL, "right", command.right, "allocate the cell of basin, township and industry first")
+        raise Refused(
+            Code.UNKNOWN_CELL, "right", command.right, "allocate the cell of basin, township and industry first"
+        )
     cell = int(state.accounts.balance[state.cells[key], FREE]) if key in state.cells else 0
     over = max(0, command.volume_l - cell)
     if over and not command.opening:
@@ -144,9 +146,10 @@ def register_intake(state: State, command: commands.RegisterIntake) -> Facts:
     """An intake in a township of the policy."""
     policy = policy_of(state)
     refuse_known(state, "intake", command.code)
+    source, township = number_of(policy.sources, command.source, "source"), command.township
     yield facts.IntakeRegistered(
-        len(state.intakes), command.code, command.name, command.kind, number_of(policy.sources, command.source, "source"),
-        number_of(policy.townships, command.township, "township"), command.licensed_l, command.area_mu,
+        len(state.intakes), command.code, command.name, command.kind, source,
+        number_of(policy.townships, township, "township"), command.licensed_l, command.area_mu,
     )  # fmt: skip
 
 
@@ -191,7 +194,9 @@ def deposit_money(state: State, command: commands.DepositMoney) -> Facts:
     if command.reference in state.references:
         raise Refused(Code.ALREADY_EXISTS, "reference", command.reference, "a deposit is booked once")
     if command.amount_fen - balance_of(state, Kind.EXTERNAL, MONEY_UNIT) > MONEY_LIMIT:
-        raise Refused(Code.OUT_OF_RANGE, "amount_fen", command.amount_fen, f"all deposits together at most {MONEY_LIMIT}")
+        raise Refused(
+            Code.OUT_OF_RANGE, "amount_fen", command.amount_fen, f"all deposits together at most {MONEY_LIMIT}"
+        )
     yield facts.MoneyDeposited(party, command.amount_fen, command.reference)
 
 
@@ -214,7 +219,9 @@ def open_market(state: State, command: commands.OpenMarket) -> Facts:
     """Only an instrument whose continuous mode a document opens, or that runs as simulation (T0)."""
     number = state.number("instrument", command.instrument, Code.UNKNOWN_INSTRUMENT)
     if not state.instruments[number].continuous:
-        raise Refused(Code.MODE_NOT_APPROVED, "instrument", command.instrument, "a mode with a document or as simulation")
+        raise Refused(
+            Code.MODE_NOT_APPROVED, "instrument", command.instrument, "a mode with a document or as simulation"
+        )
     yield facts.MarketOpened(number)
 
 
@@ -237,7 +244,7 @@ def settle_agreement(state: State, command: commands.SettleAgreement) -> Facts:
     lots = check_passage(state, policy, seller, buyer, -(-command.volume_l // terms.lot_l))
     code = int(water_refusal(state.accounts, seller_row, command.volume_l))
     if code:
-        raise Refused(Code(code), "volume_l", command.volume_l, "what the seller may sell")
+        raise Refused(reason(code), "volume_l", command.volume_l, "what the seller may sell")
     buyer_fee = int(fee(command.amount_fen, policy.fees.buyer_ppm))
     money = int(state.accounts.balance[state.accounts.party["money"][state.rights[buyer].party], FREE])
     if command.amount_fen + buyer_fee > money:
@@ -257,7 +264,7 @@ def agreement_side(state: State, terms: facts.InstrumentDefined, field: str, cod
         raise Refused(Code.WRONG_UNIT, field, code, f"a right in the unit of {terms.code}")
     refusal = int(side_refusal(state.accounts, row, side))
     if refusal:
-        raise Refused(Code(refusal), field, code, "")
+        raise Refused(reason(refusal), field, code, "")
     return right, row
 
 

@@ -59,4 +59,5 @@ def make_answer(first_seq: int, last_seq: int, at_ns: int, segments: Sequence[Se
         for stamped in (segment.rare if isinstance(segment, Segment) else segment.facts)
         if first_seq <= stamped.seq <= last_seq
     ]
-    return Answer(first_seq, last_seq, at_ns, *(column(topic) for topic in rows.PAGE_DTYPES), rare)
+    orders, trades, removals, readings, uses = (column(topic) for topic in rows.PAGE_DTYPES)
+    return Answer(first_seq, last_seq, at_ns, orders, trades, removals, readings, uses, rare)

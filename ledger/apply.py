@@ -10,6 +10,7 @@ import numpy as np
 
 from ledger.accounts import holding_row, use_water
 from ledger.compiled import kernel
+from ledger.decide import set_terms
 from ledger.metering import (
     BEYOND_MODULUS,
     LATE_READING,
@@ -21,12 +22,11 @@ from ledger.metering import (
     remember,
 )
 from ledger.offers import escrow, link_offer, release, unlink_offer
-from ledger.decide import set_terms
 from ledger.settle import post_trade
 from ledger.tables import N_ORDERS, N_READINGS, N_REMOVALS, N_TRADES, N_USES, NEVER, NEXT_EXPIRY
 from matching import index
-from matching.book import use_headroom
-from matching.commands import GTC, GTD, IOC, NEW, NONE, REJECTED, REPLACE, limit_level
+from matching.book import NONE, use_headroom
+from matching.commands import GTC, GTD, IOC, NEW, REJECTED, REPLACE, limit_level
 from matching.queue import BUY, SELL, enqueue, shrink, take_slot, unlink
 
 
@@ -59,7 +59,7 @@ def apply_new(books: Any, accounts: Any, market: Any, journal: Any, fact: Any) -
     order["post_only"] = fact["post_only"]
     books.book[book]["last_order_id"] = fact["order_id"]
     enqueue(books, slot)
-    set_terms(accounts, market, slot, fact, row, fact["escrowed"], np.int64(fact["actor"]))
+    set_terms(market, slot, fact, row, fact["escrowed"], np.int64(fact["actor"]))
     market.terms[slot]["fee_ppm"] = fact["fee_ppm"]
     escrow(accounts, row, side, fact["escrowed"])
     if side == SELL:
@@ -148,7 +148,7 @@ def apply_facts(books: Any, accounts: Any, market: Any, metering: Any, journal: 
         removal = next_seq(journal.removals, removals, counts[N_REMOVALS])
         reading = next_seq(journal.readings, readings, counts[N_READINGS])
         use = next_seq(journal.uses, uses, counts[N_USES])
-        first = min(min(order, trade), min(removal, min(reading, use)))
+        first = min(order, trade, removal, reading, use)
         if first == NEVER:
             return
         if first == order:

@@ -7,7 +7,7 @@ A number once given keeps its meaning for ever: it stands in facts. 1-99 belong 
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from matching.types import Reason
 
@@ -18,7 +18,7 @@ class Code(IntEnum):
     en: str
     zh: str
 
-    def __new__(cls, number: int, en: str, zh: str) -> Code:
+    def __new__(cls, number: int, en: str, zh: str) -> Self:
         """A member carries its two texts beside its number."""
         member = int.__new__(cls, number)
         member._value_ = number
@@ -66,7 +66,11 @@ class Code(IntEnum):
     BASIC_NEED = 302, "the sale would go below the basic need", "转让将突破基本用水保障"
     NOT_ENOUGH_MONEY = 303, "not enough money on deposit", "保证金余额不足"
     WITHDRAWN_FOR_USE = 304, "the offer was withdrawn because its water was used", "水量已被取用，挂单撤回"
-    WITHDRAWN_INELIGIBLE = 305, "the order was withdrawn because its holder may no longer trade", "持有人丧失资格，挂单撤回"
+    WITHDRAWN_INELIGIBLE = (
+        305,
+        "the order was withdrawn because its holder may no longer trade",
+        "持有人丧失资格，挂单撤回",
+    )
     # 400-499 allocation
     ABOVE_INDEX = 400, "the cap's index would be exceeded", "将超出用水总量控制指标"
     CELL_EXHAUSTED = 401, "the cell has not enough water left", "分配单元剩余水量不足"
@@ -110,13 +114,21 @@ class Code(IntEnum):
     RECORD_DAMAGED = 802, "a record does not match its hash", "记录与哈希不符"
     SEQUENCE_GAP = 803, "the facts are not numbered densely", "事实编号不连续"
     TOPIC_UNKNOWN = 804, "this fact's topic or version is not known", "未知的事实类型或版本"
-    COMMIT_FAILED = 805, "the commit failed or its outcome is unknown; reopen the ledger", "提交失败或结果未知，请重新打开账本"
+    COMMIT_FAILED = (
+        805,
+        "the commit failed or its outcome is unknown; reopen the ledger",
+        "提交失败或结果未知，请重新打开账本",
+    )
     LEDGER_CLOSED = 806, "the ledger is closed", "账本已关闭"
     STORE_NOT_OURS = 807, "the file is not a ledger of this program", "不是本系统的账本文件"
     CONSERVATION_BROKEN = 808, "the accounts do not sum to zero", "账户合计不为零"
     # 900-999 policy
     POLICY_INVALID = 900, "the policy file breaks a rule", "政策文件不合规"
-    POLICY_DIFFERS = 901, "the ledger was made with another policy; submit the change as an event", "账本政策不同，变更须作为事件提交"
+    POLICY_DIFFERS = (
+        901,
+        "the ledger was made with another policy; submit the change as an event",
+        "账本政策不同，变更须作为事件提交",
+    )
     POLICY_FLOAT = 902, "a policy figure must be an integer or a decimal string", "政策数值须为整数或十进制文本"
     EXTRA_MISSING = 903, "an optional package is not installed", "缺少可选组件"
 
@@ -155,7 +167,7 @@ REASON_TEXT: Final[dict[Reason, tuple[str, str]]] = {
 
 def reason(number: int) -> Reason | Code:
     """The member behind a code that stands in a fact. Raises ValueError for a number nobody gave."""
-    return Reason(number) if number < Code.WRONG_TYPE else Code(number)
+    return Reason(number) if number < Code.WRONG_TYPE else Code(number)  # type: ignore[call-arg] # a value is looked up
 
 
 def texts(number: int) -> tuple[str, str]:
@@ -176,4 +188,6 @@ class Refused(Exception):  # noqa: N818 - a refusal is an answer, not a failure 
         english, chinese = texts(code)
         shown = repr(value)
         shown = shown if len(shown) <= 80 else shown[:77] + "..."  # noqa: PLR2004
-        super().__init__(f"[{int(code)}] {code.name} {field}={shown}: {english}{f' ({rule})' if rule else ''} / {chinese}")
+        super().__init__(
+            f"[{int(code)}] {code.name} {field}={shown}: {english}{f' ({rule})' if rule else ''} / {chinese}"
+        )

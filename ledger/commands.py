@@ -41,7 +41,7 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
     bank_account: str = ""
 
 
-class RegisterParty(Command, kw_only=True):
+class RegisterParty(Command, frozen=True, kw_only=True):
     """A holder. `name` for a body; a natural person is given as `person` instead."""
 
     code: Key
@@ -51,7 +51,7 @@ class RegisterParty(Command, kw_only=True):
     commitment: bytes = b""  # filled in by the side register
 
 
-class AllocateCell(Command, kw_only=True):
+class AllocateCell(Command, frozen=True, kw_only=True):
     """Water of the district given to a cell of basin, township and industry (and network or scheme)."""
 
     source: Key
@@ -65,7 +65,7 @@ class AllocateCell(Command, kw_only=True):
     document: Text
 
 
-class RegisterRight(Command, kw_only=True):
+class RegisterRight(Command, frozen=True, kw_only=True):
     """A right of a holder: a licence, an irrigation certificate, a network user's index or a region's surplus."""
 
     code: Key
@@ -84,7 +84,7 @@ class RegisterRight(Command, kw_only=True):
     document: Text
 
 
-class IssueRight(Command, kw_only=True):
+class IssueRight(Command, frozen=True, kw_only=True):
     """A year's volume for a right. `opening` lets a first import record what stands above an index already (K16)."""
 
     right: Key
@@ -94,7 +94,7 @@ class IssueRight(Command, kw_only=True):
     opening: bool = False
 
 
-class RegisterIntake(Command, kw_only=True):
+class RegisterIntake(Command, frozen=True, kw_only=True):
     """An intake; `kind` is intake, irrigation_head or network."""
 
     code: Key
@@ -106,7 +106,7 @@ class RegisterIntake(Command, kw_only=True):
     area_mu: Annotated[int, Meta(ge=0, le=2**40)] = 0
 
 
-class InstallMeter(Command, kw_only=True):
+class InstallMeter(Command, frozen=True, kw_only=True):
     """A meter at an intake, with its register at installation and shares (right, parts per million) that sum to one."""
 
     code: Key
@@ -122,7 +122,7 @@ class InstallMeter(Command, kw_only=True):
     shares: tuple[tuple[Key, int], ...]
 
 
-class VerifySaving(Command, kw_only=True):
+class VerifySaving(Command, frozen=True, kw_only=True):
     """Verified saved water of a licence holder in a year (T2)."""
 
     right: Key
@@ -132,7 +132,7 @@ class VerifySaving(Command, kw_only=True):
     document: Text
 
 
-class DepositMoney(Command, kw_only=True):
+class DepositMoney(Command, frozen=True, kw_only=True):
     """Money that arrived at the custodian bank for a holder."""
 
     party: Key
@@ -140,7 +140,7 @@ class DepositMoney(Command, kw_only=True):
     reference: Key
 
 
-class SuspendParty(Command, kw_only=True):
+class SuspendParty(Command, frozen=True, kw_only=True):
     """Keep a holder from trading; his open orders are withdrawn in the same decision (K24)."""
 
     party: Key
@@ -148,26 +148,26 @@ class SuspendParty(Command, kw_only=True):
     document: Text
 
 
-class ReinstateParty(Command, kw_only=True):
+class ReinstateParty(Command, frozen=True, kw_only=True):
     """Let a suspended holder trade again."""
 
     party: Key
     document: Text
 
 
-class OpenMarket(Command, kw_only=True):
+class OpenMarket(Command, frozen=True, kw_only=True):
     """Let an instrument take orders during its sessions."""
 
     instrument: Key
 
 
-class CloseMarket(Command, kw_only=True):
+class CloseMarket(Command, frozen=True, kw_only=True):
     """Stop an instrument from taking orders; what rests stays."""
 
     instrument: Key
 
 
-class SettleAgreement(Command, kw_only=True):
+class SettleAgreement(Command, frozen=True, kw_only=True):
     """A trade by agreement between two rights, at a total price."""
 
     instrument: Key

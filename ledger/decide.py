@@ -15,6 +15,7 @@ from ledger.offers import NO_LIMIT, escrow, link_offer, money_row
 from ledger.settle import settle_removals, settle_trades
 from ledger.tables import AT_NS, N_ORDERS, NEXT_EXPIRY, NEXT_SEQ
 from matching import index
+from matching.book import NONE
 from matching.commands import (
     CANCEL,
     CANCELLED,
@@ -23,7 +24,6 @@ from matching.commands import (
     GTD,
     MARKET,
     NEW,
-    NONE,
     QUANTITY_NOT_POSITIVE,
     REDUCE,
     REDUCED,
@@ -55,7 +55,7 @@ NOT_ENOUGH_MONEY = int(Code.NOT_ENOUGH_MONEY)
 
 ANYBODY = -1
 MAX_LOTS = 2**31
-"""Largest order in lots. An instrument keeps max_price x tick below 2**30 fen, so an order's value stays below 2**62."""
+"""Largest order in lots. With `ledger.policy.MAX_LOT_FEN` it keeps the value of an order below 2**62."""
 
 
 @kernel
@@ -152,7 +152,9 @@ def cover(accounts: Any, market: Any, order: Any, row: int) -> tuple[int, int, i
     """What a new order must escrow: refusal code, amount (litres or fen), budget in ticks x lots for the book."""
     terms = market.instrument[order["instrument"]]
     unlimited = np.int64(UNLIMITED)
-    if order["max_amount_fen"] < 0 or (order["max_amount_fen"] > 0 and (order["side"] != BUY or order["order_type"] != MARKET)):
+    if order["max_amount_fen"] < 0 or (
+        order["max_amount_fen"] > 0 and (order["side"] != BUY or order["order_type"] != MARKET)
+    ):
         return OUT_OF_RANGE, np.int64(0), unlimited
     if order["side"] == SELL:
         volume_l = order["quantity"] * terms["lot_l"]
@@ -162,12 +164,14 @@ def cover(accounts: Any, market: Any, order: Any, row: int) -> tuple[int, int, i
         budget = order["max_amount_fen"] if order["max_amount_fen"] > 0 else money
         code = NOT_ENOUGH_MONEY if budget > money or budget <= 0 else NONE
         return code, budget, most_notional(max(budget, 0), np.int64(terms["buyer_fee_ppm"])) // terms["tick_fen"]
-    amount = buy_escrow(order["price"] * terms["tick_fen"], order["quantity"], np.int64(0), np.int64(terms["buyer_fee_ppm"]))
+    amount = buy_escrow(
+        order["price"] * terms["tick_fen"], order["quantity"], np.int64(0), np.int64(terms["buyer_fee_ppm"])
+    )
     return (NOT_ENOUGH_MONEY if amount > money else NONE), amount, unlimited
 
 
 @kernel
-def set_terms(accounts: Any, market: Any, slot: int, order: Any, row: int, amount: int, actor: int) -> None:
+def set_terms(market: Any, slot: int, order: Any, row: int, amount: int, actor: int) -> None:
     """Remember what a live order owes, at its slot (0 for one that never rests)."""
     instrument = market.instrument[order["instrument"]]
     terms = market.terms[slot]
@@ -180,7 +184,9 @@ def set_terms(accounts: Any, market: Any, slot: int, order: Any, row: int, amoun
 
 
 @kernel
-def decide_new(books: Any, tape: Any, accounts: Any, market: Any, journal: Any, fact: Any, order: Any, actor: int) -> None:
+def decide_new(
+    books: Any, tape: Any, accounts: Any, market: Any, journal: Any, fact: Any, order: Any, actor: int
+) -> None:
     """A new order: refuse it by code, or escrow, match and settle it."""
     instrument, side = np.int64(order["instrument"]), np.int64(order["side"])
     if instrument < 0 or instrument >= len(books.book):
@@ -212,7 +218,7 @@ def decide_new(books: Any, tape: Any, accounts: Any, market: Any, journal: Any, 
     if order["client_order_id"] > 0:
         market.actor[actor]["last_client_order_id"] = order["client_order_id"]
     status, code, filled, leaves, slot = place(books, tape, instrument, scratch, budget, np.int64(0))
-    set_terms(accounts, market, slot, order, row, amount, actor)
+    set_terms(market, slot, order, row, amount, actor)
     fact["fee_ppm"] = market.terms[slot]["fee_ppm"]
     if slot != 0 and side == SELL:
         link_offer(accounts, market, slot)
@@ -220,7 +226,7 @@ def decide_new(books: Any, tape: Any, accounts: Any, market: Any, journal: Any, 
         journal.clock[NEXT_EXPIRY] = min(journal.clock[NEXT_EXPIRY], scratch["expires_at_ns"])
     settle_trades(books, tape, accounts, market, journal, instrument, slot, side, order["quantity"])
     own_leaves = order["quantity"] - filled
-    settle_removals(books, tape, accounts, market, journal, instrument, order_id, side, own_leaves, order_id, False)
+    settle_removals(tape, accounts, market, journal, instrument, order_id, side, own_leaves, order_id, False)
     write_outcome(fact, status, code, filled, leaves)
 
 
@@ -269,9 +275,7 @@ def decide_change(
     else:
         leaves = reduce(books, tape, slot, order["quantity"], REDUCED_BY_OWNER, np.int64(0))
         write_outcome(fact, (REDUCED if leaves > 0 else CANCELLED), NONE, np.int64(0), leaves)
-    settle_removals(
-        books, tape, accounts, market, journal, instrument, order_id, side, own_leaves, fact["seq"], False
-    )
+    settle_removals(tape, accounts, market, journal, instrument, order_id, side, own_leaves, fact["seq"], False)
 
 
 @kernel
@@ -298,7 +302,9 @@ def decide_replace(
         amount = (quantity - old) * terms["lot_l"]
         code = water_refusal(accounts, row, amount) if amount > 0 else NONE
     elif code == NONE:
-        amount = buy_escrow(limit_fen, quantity, market.terms[slot]["notional_fen"], np.int64(market.terms[slot]["fee_ppm"]))
+        amount = buy_escrow(
+            limit_fen, quantity, market.terms[slot]["notional_fen"], np.int64(market.terms[slot]["fee_ppm"])
+        )
         amount -= market.terms[slot]["escrow"]
         code = NOT_ENOUGH_MONEY if amount > accounts.balance[money_row(accounts, row), FREE] else NONE
     if code != NONE:
@@ -310,14 +316,10 @@ def decide_replace(
     market.terms[slot]["limit_fen"] = limit_fen
     if side == BUY:
         market.terms[slot]["escrow"] += amount
-    status, code, filled, leaves, _ = replace(
-        books, tape, slot, mode, order["price"], order["quantity"], np.int64(0)
-    )
+    status, code, filled, leaves, _ = replace(books, tape, slot, mode, order["price"], order["quantity"], np.int64(0))
     settle_trades(books, tape, accounts, market, journal, instrument, slot, side, quantity)
     own_leaves = max(old, quantity) - filled
-    settle_removals(
-        books, tape, accounts, market, journal, instrument, order["order_id"], side, own_leaves, fact["seq"], True
-    )
+    settle_removals(tape, accounts, market, journal, instrument, order["order_id"], side, own_leaves, fact["seq"], True)
     write_outcome(fact, status, code, filled, leaves)
 
 
@@ -357,9 +359,7 @@ def start_fact(journal: Any, order: Any, actor: int) -> Any:
 
 
 @kernel
-def decide_orders(
-    books: Any, tape: Any, accounts: Any, market: Any, journal: Any, orders: Any, actor: int
-) -> None:
+def decide_orders(books: Any, tape: Any, accounts: Any, market: Any, journal: Any, orders: Any, actor: int) -> None:
     """Decide a batch of ORDER in order. Facts go to `journal`, whose columns must be long enough.
 
     They are when there is room for one fact an order, 2 trades an order + 1 a live order, and twice that in removals.

@@ -22,7 +22,7 @@ class Stamped(NamedTuple):
     fact: Fact
 
 
-class LedgerOpened(Fact):
+class LedgerOpened(Fact, frozen=True):
     """The first fact: which ledger this is, how its records are chained, and in what format."""
 
     ledger_id: str
@@ -31,7 +31,7 @@ class LedgerOpened(Fact):
     district: str
 
 
-class PolicyAdopted(Fact):
+class PolicyAdopted(Fact, frozen=True):
     """A policy came into force. `content` is the policy as MessagePack; `digest` its SHA-256."""
 
     version: int
@@ -40,7 +40,7 @@ class PolicyAdopted(Fact):
     digest: bytes
 
 
-class IndexSet(Fact):
+class IndexSet(Fact, frozen=True):
     """The control index of a source kind and year: control index -> district."""
 
     source: int
@@ -49,7 +49,7 @@ class IndexSet(Fact):
     document: str
 
 
-class CapPublished(Fact):
+class CapPublished(Fact, frozen=True):
     """A cap over a combination of attributes; -1 or "" leaves an attribute open (K16)."""
 
     cap: int
@@ -64,7 +64,7 @@ class CapPublished(Fact):
     document: str
 
 
-class CellAllocated(Fact):
+class CellAllocated(Fact, frozen=True):
     """Initial rights split by government document: district -> cell."""
 
     source: int
@@ -78,8 +78,8 @@ class CellAllocated(Fact):
     document: str
 
 
-class InstrumentDefined(Fact):
-    """An instrument and its book; `continuous` and `agreement` say how each mode is open (0 no, 1 simulation, 2 yes)."""
+class InstrumentDefined(Fact, frozen=True):
+    """An instrument and its book. `continuous` and `agreement`: how the mode is open (0 no, 1 simulation, 2 yes)."""
 
     instrument: int
     code: str
@@ -97,14 +97,14 @@ class InstrumentDefined(Fact):
     agreement: int
 
 
-class HeadroomSet(Fact):
+class HeadroomSet(Fact, frozen=True):
     """Permission and remaining headroom in lots between all zones, row by row, seller's zone first (K26)."""
 
     zones: int
     lots: tuple[int, ...]
 
 
-class PartyRegistered(Fact):
+class PartyRegistered(Fact, frozen=True):
     """A holder. `name` only of a body; a person's fields lie in the side register behind `commitment` (K12)."""
 
     party: int
@@ -114,7 +114,7 @@ class PartyRegistered(Fact):
     commitment: bytes
 
 
-class RightRegistered(Fact):
+class RightRegistered(Fact, frozen=True):
     """A right and its attributes. `verified_l` is the strictly verified volume a year (A4)."""
 
     right: int
@@ -134,8 +134,8 @@ class RightRegistered(Fact):
     document: str
 
 
-class RightIssued(Fact):
-    """A year's volume of a right: cell -> holder. `over_allocated_l` is what an opening import found above the index."""
+class RightIssued(Fact, frozen=True):
+    """A year's volume of a right: cell -> holder. `over_allocated_l` is what an opening found above the index."""
 
     right: int
     year: int
@@ -146,14 +146,14 @@ class RightIssued(Fact):
     document: str
 
 
-class RightEnded(Fact):
+class RightEnded(Fact, frozen=True):
     """The term of a right ran out: what was left goes holder -> expired, as (year, litres)."""
 
     right: int
     left: tuple[tuple[int, int], ...]
 
 
-class IntakeRegistered(Fact):
+class IntakeRegistered(Fact, frozen=True):
     """An intake. `licensed_l` and `area_mu` decide whether it must report online."""
 
     intake: int
@@ -166,7 +166,7 @@ class IntakeRegistered(Fact):
     area_mu: int
 
 
-class MeterInstalled(Fact):
+class MeterInstalled(Fact, frozen=True):
     """A meter at an intake and whose right it debits, in shares of parts per million.
 
     `first_l` is its register at `installed_at_ns`; `modulus_l` where the register wraps; a return-flow meter has
@@ -187,13 +187,13 @@ class MeterInstalled(Fact):
     shares: tuple[tuple[int, int], ...]
 
 
-class MeterLapsed(Fact):
+class MeterLapsed(Fact, frozen=True):
     """The verification (检定) of a meter ran out: it is no working metering any more."""
 
     meter: int
 
 
-class SavingVerified(Fact):
+class SavingVerified(Fact, frozen=True):
     """Water that a licence holder saved, verified: what he may sell (T2)."""
 
     right: int
@@ -203,7 +203,7 @@ class SavingVerified(Fact):
     document: str
 
 
-class MoneyDeposited(Fact):
+class MoneyDeposited(Fact, frozen=True):
     """Money arrived at the custodian bank: external -> holder."""
 
     party: int
@@ -211,7 +211,7 @@ class MoneyDeposited(Fact):
     reference: str
 
 
-class PartySuspended(Fact):
+class PartySuspended(Fact, frozen=True):
     """A holder may not trade; `reason` is the code his orders are refused with."""
 
     party: int
@@ -219,26 +219,26 @@ class PartySuspended(Fact):
     document: str
 
 
-class PartyReinstated(Fact):
+class PartyReinstated(Fact, frozen=True):
     """A suspended holder may trade again."""
 
     party: int
     document: str
 
 
-class MarketOpened(Fact):
+class MarketOpened(Fact, frozen=True):
     """An instrument takes orders during its sessions."""
 
     instrument: int
 
 
-class MarketClosed(Fact):
+class MarketClosed(Fact, frozen=True):
     """An instrument takes no orders; what rests stays."""
 
     instrument: int
 
 
-class AgreementSettled(Fact):
+class AgreementSettled(Fact, frozen=True):
     """A trade by agreement (协议转让), settled at a total price (K25)."""
 
     instrument: int
@@ -254,7 +254,7 @@ class AgreementSettled(Fact):
     document: str
 
 
-class CommandRefused(Fact):
+class CommandRefused(Fact, frozen=True):
     """A command that a rule forbade: which, why, and the value in question."""
 
     command: str

@@ -167,7 +167,7 @@ def book_interval(
 
 @kernel
 def share_of(metering: Any, meter: Any, at: int, volume_l: int) -> int:
-    """Litres of one share: the floor of its part, and one of the left-over litres if its fraction is among the largest."""
+    """Litres of one share: the floor of its part, and a left-over litre if its fraction is among the largest."""
     first, count = meter["shares_at"], meter["shares"]
     left = volume_l
     rank = np.int64(0)
@@ -210,7 +210,9 @@ def book_shares(
 
 
 @kernel
-def write_use(journal: Any, right: int, year: int, volume_l: int, over_l: int, from_ns: int, to_ns: int, cause: int) -> None:
+def write_use(
+    journal: Any, right: int, year: int, volume_l: int, over_l: int, from_ns: int, to_ns: int, cause: int
+) -> None:
     """Write the fact of booked use, numbered next."""
     at = journal.counts[N_USES]
     fact = journal.uses[at]

@@ -5,6 +5,7 @@ are refused (contract K13). A policy is part of the ledger: it is adopted by a f
 """
 
 import tomllib
+from datetime import time
 from pathlib import Path
 from typing import Annotated, Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -14,19 +15,22 @@ from msgspec import Meta
 
 from ledger.codes import Code, Refused
 from ledger.units import fen, litres, ppm, whole
+from matching.types import MAX_PRICE
 
 Name = Annotated[str, Meta(min_length=1, max_length=64)]
 Text = Annotated[str, Meta(max_length=400)]
 MODES: Final = ("continuous", "call_auction", "listing", "one_way_auction", "agreement")
 KINDS: Final = ("licence", "irrigation", "network", "regional")
 MAX_ZONES: Final = 64
+MAX_LOT_FEN: Final = 2**30
+"""A lot may cost no more: with the largest order it keeps price x quantity, and fees on it, below 2**62 (K27)."""
 
 
 class Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Base of every part of a policy: unknown keys are faults, values never change."""
 
 
-class Label(Struct, kw_only=True):
+class Label(Struct, frozen=True, kw_only=True):
     """A thing of the district under its short code, with its names for people."""
 
     code: Name
@@ -34,13 +38,13 @@ class Label(Struct, kw_only=True):
     en: Name
 
 
-class Zone(Label, kw_only=True):
+class Zone(Label, frozen=True, kw_only=True):
     """A trading zone: a basin, or the network of a public supplier."""
 
     network: bool = False
 
 
-class Passage(Struct, kw_only=True):
+class Passage(Struct, frozen=True, kw_only=True):
     """Permission to move water from one zone to another. No `headroom` means no limit; no entry, no permission."""
 
     seller: Name
@@ -48,7 +52,7 @@ class Passage(Struct, kw_only=True):
     headroom_l: int | None = None
 
 
-class ControlIndex(Struct, kw_only=True):
+class ControlIndex(Struct, frozen=True, kw_only=True):
     """The control index (用水总量控制指标) of one source kind and year."""
 
     source: Name
@@ -58,7 +62,7 @@ class ControlIndex(Struct, kw_only=True):
     illustrative: bool = False
 
 
-class Cap(Struct, kw_only=True):
+class Cap(Struct, frozen=True, kw_only=True):
     """A published cap over any combination of attributes of one source kind and year (contract K16)."""
 
     source: Name
@@ -73,7 +77,7 @@ class Cap(Struct, kw_only=True):
     illustrative: bool = False
 
 
-class Mode(Struct, kw_only=True):
+class Mode(Struct, frozen=True, kw_only=True):
     """A trading mode and what opens it: a document, or `simulation` until there is one (domain rule T0)."""
 
     mode: Name
@@ -81,7 +85,7 @@ class Mode(Struct, kw_only=True):
     simulation: bool = False
 
 
-class Instrument(Struct, kw_only=True):
+class Instrument(Struct, frozen=True, kw_only=True):
     """A standardised instrument: a source kind and year, cut into lots, quoted in ticks."""
 
     code: Name
@@ -99,14 +103,14 @@ class Instrument(Struct, kw_only=True):
     session: tuple[str, str]  # local times of day
 
 
-class Fees(Struct, kw_only=True):
+class Fees(Struct, frozen=True, kw_only=True):
     """Fees as parts per million of the money that changes hands."""
 
     buyer_ppm: int
     seller_ppm: int
 
 
-class Thresholds(Struct, kw_only=True):
+class Thresholds(Struct, frozen=True, kw_only=True):
     """Above which licensed volume or area an intake must report online (the decree, chapter 2 (1))."""
 
     surface_l: int
@@ -115,7 +119,7 @@ class Thresholds(Struct, kw_only=True):
     window_hours: int  # an online meter is working if it reported within this time
 
 
-class Rules(Struct, kw_only=True):
+class Rules(Struct, frozen=True, kw_only=True):
     """Switches of the policy."""
 
     resale_of_bought: bool
@@ -125,7 +129,7 @@ class Rules(Struct, kw_only=True):
     late_days: int
 
 
-class Policy(Struct, kw_only=True):
+class Policy(Struct, frozen=True, kw_only=True):
     """The policy of a district, in litres, fen, ticks and parts per million."""
 
     district: Name
@@ -264,15 +268,29 @@ def check_policy(policy: Policy) -> None:
         for field, labels in names.items():
             if (code := getattr(cap, field)) is not None:
                 number_of(labels, code, f"caps.{field}")
-    lots = {instrument.lot_l for instrument in policy.instruments}
-    if len(lots) > 1:  # contract K26: headroom is counted in lots
-        raise Refused(Code.POLICY_INVALID, "instruments.lot_m3", sorted(lots), "one lot for all instruments")
     for instrument in policy.instruments:
-        number_of(policy.sources, instrument.source, f"{instrument.code}.source")
-        for mode in instrument.modes:
-            if mode.mode not in MODES:
-                raise Refused(Code.POLICY_INVALID, f"{instrument.code}.mode", mode.mode, "one of " + ", ".join(MODES))
-            if bool(mode.document) == mode.simulation:
-                raise Refused(
-                    Code.POLICY_INVALID, f"{instrument.code}.{mode.mode}", mode.document, "a document, or simulation"
-                )
+        check_instrument(policy, instrument)
+
+
+def check_instrument(policy: Policy, instrument: Instrument) -> None:
+    """Check an instrument: one lot for all, limits of price and value, its session, its modes. Raises Refused."""
+    code = instrument.code
+    if instrument.lot_l != policy.instruments[0].lot_l:  # contract K26: headroom is counted in lots
+        raise Refused(Code.POLICY_INVALID, f"{code}.lot_m3", instrument.lot_l, "one lot for all instruments")
+    if not 0 < instrument.max_price <= MAX_PRICE or instrument.max_price * instrument.tick_fen >= MAX_LOT_FEN:
+        rule = f"1 to {MAX_PRICE} ticks, and a lot below {MAX_LOT_FEN} fen"
+        raise Refused(Code.POLICY_INVALID, f"{code}.max_yuan_per_m3", instrument.max_price, rule)
+    if not 0 <= instrument.reference_price <= instrument.max_price:
+        raise Refused(Code.POLICY_INVALID, f"{code}.reference_yuan_per_m3", instrument.reference_price, "0 to maximum")
+    number_of(policy.sources, instrument.source, f"{code}.source")
+    try:
+        opens, closes = (time.fromisoformat(text) for text in instrument.session)
+    except ValueError:
+        raise Refused(Code.POLICY_INVALID, f"{code}.session", instrument.session, "two times of day, HH:MM") from None
+    if opens >= closes:
+        raise Refused(Code.POLICY_INVALID, f"{code}.session", instrument.session, "it opens before it closes")
+    for mode in instrument.modes:
+        if mode.mode not in MODES:
+            raise Refused(Code.POLICY_INVALID, f"{code}.mode", mode.mode, "one of " + ", ".join(MODES))
+        if bool(mode.document) == mode.simulation:
+            raise Refused(Code.POLICY_INVALID, f"{code}.{mode.mode}", mode.document, "a document, or simulation")

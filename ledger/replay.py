@@ -95,9 +95,7 @@ def replay(state: State, decoded: Decoded) -> None:
 
 def replay_pages(state: State, pages: dict[str, list[Array]]) -> None:
     """Apply frequent facts in one compiled call."""
-    columns = [
-        np.concatenate([np.zeros(0, dtype), *pages.get(topic, ())]) for topic, dtype in rows.PAGE_DTYPES.items()
-    ]
+    columns = [np.concatenate([np.zeros(0, dtype), *pages.get(topic, ())]) for topic, dtype in rows.PAGE_DTYPES.items()]
     readings, uses = columns[3], columns[4]
     for right, year in {(int(r), int(y)) for r, y in zip(uses["right"], uses["year"], strict=True)}:
         ensure_holding(state, right, year)

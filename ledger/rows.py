@@ -11,7 +11,6 @@ from typing import Final
 import numpy as np
 
 
-
 class Source(IntEnum):
     """How a reading came to be. Estimated water counts as use but never as proof of saving."""
 
@@ -214,4 +213,3 @@ SUBMISSION_FIELDS: Final = (
 )
 SUBMISSION_TEXTS: Final = ("actor", "approver", "command_id")
 """One submission: who, in which role, approved by whom, under which command id (K1, K29). Texts are UTF-8."""
-

@@ -73,7 +73,15 @@ def write_trade_fact(
 
 @kernel
 def settle_trades(
-    books: Any, tape: Any, accounts: Any, market: Any, journal: Any, instrument: int, taker: int, side: int, quantity: int
+    books: Any,
+    tape: Any,
+    accounts: Any,
+    market: Any,
+    journal: Any,
+    instrument: int,
+    taker: int,
+    side: int,
+    quantity: int,
 ) -> None:
     """Settle the fills that an order of `quantity` lots (terms in slot `taker`) just made, and write their facts."""
     terms = market.instrument[instrument]
@@ -111,7 +119,7 @@ def next_fee(terms: Any, amount_fen: int) -> int:
 
 @kernel
 def settle_removals(
-    books: Any, tape: Any, accounts: Any, market: Any, journal: Any, instrument: int, taker_id: int, side: int,
+    tape: Any, accounts: Any, market: Any, journal: Any, instrument: int, taker_id: int, side: int,
     own_leaves: int, cause: int, replaced: bool,
 ) -> None:  # fmt: skip
     """Give back the escrow of what left the book without a trade, and write the facts.
@@ -137,4 +145,3 @@ def settle_removals(
             accounts, journal, row, instrument, removal["order_id"], cause, quantity, leaves, released,
             removal["code"], own_side,
         )  # fmt: skip
-

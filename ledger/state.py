@@ -13,8 +13,24 @@ from sortedcontainers import SortedList
 from ledger import facts, tables
 from ledger.codes import Code, Refused
 from ledger.policy import Policy
-from ledger.tables import ACCOUNT, ACTOR, CAP, INSTRUMENT, METER, PARTY, SEEN, SHARE, TERMS, Accounts, Array, Kind
-from ledger.tables import Market, Metering, grown, make_journal
+from ledger.tables import (
+    ACCOUNT,
+    ACTOR,
+    CAP,
+    INSTRUMENT,
+    METER,
+    PARTY,
+    SEEN,
+    SHARE,
+    TERMS,
+    Accounts,
+    Array,
+    Kind,
+    Market,
+    Metering,
+    grown,
+    make_journal,
+)
 from ledger.units import NS, year_starts_ns
 from matching.arrays import make_books, make_tape, with_capacity
 from matching.book import Books, Tape
@@ -279,7 +295,9 @@ class State:
         self._seen = np.full(length, -1, SEEN)
         self._limits[0] = 0
         self._views = None
-        for meter, measured_at_ns, sequence in zip(kept["meter"], kept["measured_at_ns"], kept["sequence"], strict=True):
+        for meter, measured_at_ns, sequence in zip(
+            kept["meter"], kept["measured_at_ns"], kept["sequence"], strict=True
+        ):
             remember(self.metering, int(meter), int(measured_at_ns), int(sequence))
 
     def recent_identities(self) -> Array:
@@ -296,4 +314,3 @@ class State:
         sums = np.zeros(len(units), np.int64)
         np.add.at(sums, at, accounts.balance.sum(axis=1))
         return {int(unit): int(total) for unit, total in zip(units, sums, strict=True)}
-

@@ -1,4 +1,4 @@
-"""What arrives: a submission by one actor under one command id, its digest, and the checks before it may leave facts."""
+"""What arrives: a submission by one actor under one command id, its digest, and the checks before it leaves facts."""
 
 import hashlib
 from collections.abc import Sequence
@@ -55,7 +55,9 @@ def check_submission(submission: Submission) -> None:
         if not value and field != "approver":
             raise Refused(Code.EMPTY, field, value, "")
     if not 0 < len(content) <= MAX_BATCH:
-        raise Refused(Code.BATCH_TOO_LARGE if len(content) else Code.EMPTY, "commands", len(content), f"1 to {MAX_BATCH}")
+        raise Refused(
+            Code.BATCH_TOO_LARGE if len(content) else Code.EMPTY, "commands", len(content), f"1 to {MAX_BATCH}"
+        )
     approved = bool(submission.approver) and submission.approver != submission.actor
     if isinstance(content, np.ndarray):
         check_array(content, submission.role, approved=approved)
@@ -65,7 +67,9 @@ def check_submission(submission: Submission) -> None:
             raise Refused(Code.WRONG_TYPE, "command", type(command).__name__, "one of ledger.commands")
         roles, needs_approver = AUTHORITY[type(command)]
         if submission.role not in roles:
-            raise Refused(Code.NOT_AUTHORISED, "role", submission.role.name, "one of " + ", ".join(r.name for r in roles))
+            raise Refused(
+                Code.NOT_AUTHORISED, "role", submission.role.name, "one of " + ", ".join(r.name for r in roles)
+            )
         if needs_approver and not approved:
             raise Refused(Code.NEEDS_APPROVER, "approver", submission.approver, type(command).__name__)
         try:

@@ -201,8 +201,6 @@ def grown(array: Array, length: int, fill: Any = 0) -> Array:
 
 def make_journal(orders: int, trades: int, removals: int, readings: int, uses: int) -> Journal:
     """Empty columns for so many facts of each kind. Memory is touched only as it is written."""
-
-
     return Journal(
         orders=np.zeros(orders, rows.ORDER_FACT),
         trades=np.zeros(trades, rows.TRADE_FACT),

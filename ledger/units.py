@@ -18,7 +18,16 @@ SECONDS_PER_HOUR: Final = 3600
 MAX_AMOUNT: Final = 2**62 - 1
 """No volume, amount or sum may exceed this: kernels do not check for overflow (contract K27)."""
 
-VOLUME_UNITS: Final = {"m3": 1, "m³": 1, "立方米": 1, "方": 1, "万m3": 10_000, "万m³": 10_000, "万立方米": 10_000, "万方": 10_000}
+VOLUME_UNITS: Final = {
+    "m3": 1,
+    "m³": 1,
+    "立方米": 1,
+    "方": 1,
+    "万m3": 10_000,
+    "万m³": 10_000,
+    "万立方米": 10_000,
+    "万方": 10_000,
+}
 """Cubic metres in each unit of volume that bureaus write."""
 
 

@@ -68,8 +68,7 @@ class Writer:
         keys: list[Key] = []
         pending: dict[tuple[str, str], tuple[Key, Answer]] = {}
         try:
-            for submission in submissions:
-                answers.append(self._decide(submission, now_ns, pending))
+            answers.extend(self._decide(submission, now_ns, pending) for submission in submissions)
             keys = [key for key, _ in pending.values()]
             if keys:
                 self._record(keys)

@@ -74,9 +74,7 @@ def with_capacity(books: Books, capacity: int) -> Books:
         pool["free"] = old + 1
     pool["capacity"] = capacity
     bits = max(4, (2 * capacity - 1).bit_length())  # at most half full, so a probe stays short
-    grown = books._replace(
-        orders=orders, pool=pool, ids=np.zeros(2**bits, np.int64), slots=np.zeros(2**bits, np.int32)
-    )
+    grown = books._replace(orders=orders, pool=pool, ids=np.zeros(2**bits, np.int64), slots=np.zeros(2**bits, np.int32))
     live = np.flatnonzero(orders["order_id"])
     if len(live):
         reindex(grown, live)

@@ -201,9 +201,11 @@ def could_fill(
             level = levels[z]
             if level == NO_LEVEL or headroom[z] <= 0 or (level > limit if side == BUY else level < limit):
                 continue
-            if pick < 0 or (level < levels[pick] if side == BUY else level > levels[pick]):
-                pick = np.int64(z)
-            elif level == levels[pick] and books.orders[slots[z]]["arrival"] < books.orders[slots[pick]]["arrival"]:
+            if (
+                pick < 0
+                or (level < levels[pick] if side == BUY else level > levels[pick])
+                or (level == levels[pick] and books.orders[slots[z]]["arrival"] < books.orders[slots[pick]]["arrival"])
+            ):
                 pick = np.int64(z)
         if pick < 0:
             return False

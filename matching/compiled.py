@@ -11,7 +11,7 @@ import platform
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import llvmlite
 import numba
@@ -21,6 +21,7 @@ from llvmlite.binding import get_host_cpu_name
 from numba.core import types
 from numba.extending import intrinsic, overload
 
+config: Any = numba.config  # its settings are made at run time
 Function = TypeVar("Function", bound=Callable[..., Any])
 IMPORT = re.compile(r"^from ([\w.]+) import", re.MULTILINE)
 
@@ -66,11 +67,11 @@ def compiler(*packages: Path) -> Callable[[Function], Function]:
     folder = cache_folder(*packages)
 
     def compiled(function: Function) -> Function:
-        before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(folder or "")
+        before, config.CACHE_DIR = config.CACHE_DIR, str(folder or "")
         try:
-            return numba.njit(cache=folder is not None, nogil=True)(function)  # type: ignore[no-any-return]
+            return cast("Function", numba.njit(cache=folder is not None, nogil=True)(function))
         finally:
-            numba.config.CACHE_DIR = before
+            config.CACHE_DIR = before
 
     return compiled
 
@@ -108,7 +109,7 @@ def _ctlz(context: Any, word: Any) -> Any:  # noqa: ARG001
 @overload(trailing_zeros)
 def _trailing_zeros(word: Any) -> Any:  # noqa: ARG001
     def count(word: Any) -> Any:
-        return np.int64(_cttz(np.uint64(word)))
+        return np.int64(_cttz(np.uint64(word)))  # type: ignore[call-arg] # numba passes the context
 
     return count
 
@@ -116,6 +117,6 @@ def _trailing_zeros(word: Any) -> Any:  # noqa: ARG001
 @overload(highest_bit)
 def _highest_bit(word: Any) -> Any:  # noqa: ARG001
     def count(word: Any) -> Any:
-        return np.int64(63) - np.int64(_ctlz(np.uint64(word)))
+        return np.int64(63) - np.int64(_ctlz(np.uint64(word)))  # type: ignore[call-arg]
 
     return count

@@ -101,7 +101,9 @@ class OrderBook:
         """End the good-till-date orders whose time has come, in order of time and id."""
         orders = self._books.orders
         due = np.flatnonzero(
-            (orders["order_id"] != 0) & (orders["time_in_force"] == TimeInForce.GTD) & (orders["expires_at_ns"] <= at_ns)
+            (orders["order_id"] != 0)
+            & (orders["time_in_force"] == TimeInForce.GTD)
+            & (orders["expires_at_ns"] <= at_ns)
         )
         order = np.lexsort((orders["order_id"][due], orders["expires_at_ns"][due]))
         return self._cancel(due[order], Reason.EXPIRED)

@@ -148,10 +148,20 @@ OUTCOME = np.dtype([("filled", "<i8"), ("leaves", "<i8"), ("code", "<i2"), ("sta
 """The answer to one command, at the same index: what it filled, what is left resting, and why (a `Reason`)."""
 
 REMOVAL = np.dtype(
-    [("order_id", "<i8"), ("owner", "<i8"), ("quantity", "<i8"), ("leaves", "<i8"), ("command", "<i8"), ("code", "<i2")],
+    [
+        ("order_id", "<i8"),
+        ("owner", "<i8"),
+        ("quantity", "<i8"),
+        ("leaves", "<i8"),
+        ("command", "<i8"),
+        ("code", "<i2"),
+    ],
     align=True,
 )
-"""A quantity that left a book without a trade, what its order has left, and why. `command` is -1 when none caused it."""
+"""A quantity that left a book without a trade, what its order has left, and why.
+
+`command` is the index in the batch, -1 where none caused it.
+"""
 
 ORDER = np.dtype(
     [

@@ -39,7 +39,11 @@ def level_rows(books: Books, book: int, side: Side, levels: int, zone: int | Non
         for lane in (lane for lane in lanes if found[lane] == best):
             more_quantity, more_orders = level_sum(books, book, lane, best)
             quantity, orders = quantity + int(more_quantity), orders + int(more_orders)
-            step = highest_to(books, book, lane, best - 1) if side == Side.BUY else lowest_from(books, book, lane, best + 1)
+            step = (
+                highest_to(books, book, lane, best - 1)
+                if side == Side.BUY
+                else lowest_from(books, book, lane, best + 1)
+            )
             found[lane] = int(step)
         rows.append((best + int(shape["min_price"]), quantity, orders))
     return rows
@@ -88,7 +92,9 @@ def check_lane(books: Books, book: int, lane: int) -> set[int]:
             seen.add(slot)
             previous, arrival, slot = slot, order["arrival"], int(order["next"])
         assert levels["tail"][level] == previous, "a queue's tail is wrong"
-    bits = np.unpackbits(books.words[shape["words_at"] + lane * shape["words"] :][: shape["words"]].view(np.uint8), bitorder="little")
+    bits = np.unpackbits(
+        books.words[shape["words_at"] + lane * shape["words"] :][: shape["words"]].view(np.uint8), bitorder="little"
+    )
     assert np.array_equal(np.flatnonzero(bits), occupied), "the bitmap does not match the queues"
     words = books.words[shape["words_at"] + lane * shape["words"] :][: shape["words"]]
     rows = books.summary[shape["summary_at"] + lane * shape["summary"] :][: shape["summary"]]

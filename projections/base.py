@@ -33,8 +33,13 @@ class Upsert(NamedTuple):
 class Projection(Protocol):
     """A read model. `name` is its own for ever: the position it has reached is kept under it."""
 
-    name: str
-    tables: tuple[Table, ...]
+    @property
+    def name(self) -> str:
+        """Name and version."""
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """The tables that `fold` writes."""
 
     def fold(self, decoded: Decoded) -> Iterable[Upsert]:
         """The upserts that these facts lead to. Must depend on nothing else."""

@@ -9,7 +9,9 @@ from ledger.policy import Policy
 from ledger.units import NS, SECONDS_PER_HOUR
 from projections.base import Table, Upsert
 
-INTAKES: Final = Table("intakes", ("intake",), sets=("code", "name", "kind", "source", "township", "licensed_l", "area_mu"))
+INTAKES: Final = Table(
+    "intakes", ("intake",), sets=("code", "name", "kind", "source", "township", "licensed_l", "area_mu")
+)
 COVERAGE_QUERY: Final = """
     SELECT i.intake, i.kind, i.source, i.licensed_l, i.area_mu, COUNT(m.meter) AS meters, MAX(m.online) AS online,
            MAX(m.verified_until_ns) AS verified_until_ns, MAX(l.measured_at_ns) AS measured_at_ns

@@ -1,7 +1,7 @@
 """Who used what: use by right and local month, and what each meter reported."""
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -54,9 +54,7 @@ class Usage:
             uses, readings = page(decoded, USES), page(decoded, READINGS)
             months = self._months(uses["to_ns"])
             ones = np.ones(len(uses), np.int64)
-            yield Upsert(
-                USAGE, summed([uses["right"], uses["year"], months], [uses["volume_l"], uses["over_l"], ones])
-            )
+            yield Upsert(USAGE, summed([uses["right"], uses["year"], months], [uses["volume_l"], uses["over_l"], ones]))
             yield Upsert(REPORTS, report_rows(readings))
             yield Upsert(LAST, last_rows(readings))
 
@@ -64,7 +62,7 @@ class Usage:
         """Local month in which each interval ended; an interval that ends at midnight belongs to the day before."""
         hours, at = np.unique((ends_ns - 1) // (3600 * NS), return_inverse=True)
         months = [
-            (datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(hours=int(hour))).astimezone(self._zone).month
+            (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(hours=int(hour))).astimezone(self._zone).month
             for hour in hours
         ]
         return np.array(months, np.int64)[at.reshape(-1)] if len(hours) else np.zeros(0, np.int64)

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from ledger.codes import Code, Refused
 
@@ -23,21 +24,21 @@ def main() -> None:
         raise SystemExit(1) from None
 
 
-def open_ledger(path: Path, **options: object) -> object:
+def open_ledger(path: Path, **options: Any) -> Any:
     """An exchange on a ledger."""
     from shuiquan.exchange import open_exchange  # noqa: PLC0415 - brings the compiler
 
-    return open_exchange(path, **options)  # type: ignore[arg-type]
+    return open_exchange(path, **options)
 
 
-def verify_ledger(path: Path, progress: object) -> object:
+def verify_ledger(path: Path, progress: Any) -> Any:
     """A verification of a ledger's journal, read beside a writer."""
     from adapters.stores.sqlite import SQLiteStore  # noqa: PLC0415
     from ledger.audit import verify  # noqa: PLC0415
 
     store = SQLiteStore(path, writable=False)
     try:
-        return verify(store, progress)  # type: ignore[arg-type]
+        return verify(store, progress)
     finally:
         store.close()
 

@@ -39,7 +39,7 @@ Clock = Callable[[], int]
 
 
 class Told(NamedTuple):
-    """One fact as a subscriber gets it. A rare fact is a struct of `ledger.facts`, a frequent one a row of `ledger.rows`."""
+    """One fact as a subscriber gets it: a struct of `ledger.facts` if rare, a row of `ledger.rows` if frequent."""
 
     position: int
     seq: int
@@ -189,7 +189,9 @@ class Exchange:
             position = decoded.position
             found = [Told(position, seq, at_ns, TOPIC_OF[type(fact)], fact) for seq, at_ns, fact in decoded.facts]
             for topic, pages in decoded.pages.items():
-                found += [Told(position, int(row["seq"]), int(row["at_ns"]), topic, row) for page in pages for row in page]
+                found += [
+                    Told(position, int(row["seq"]), int(row["at_ns"]), topic, row) for page in pages for row in page
+                ]
             yield from sorted(found, key=lambda told: told.seq)
 
     def canonical_facts(self) -> Iterator[bytes]:
@@ -244,10 +246,7 @@ def unsealed(content: Content) -> Content:
     """The content with an empty commitment instead of personal data, for a preview."""
     if not isinstance(content, Sequence):
         return content
-    return [
-        seal(c, bytes(32)) if isinstance(c, commands.RegisterParty) and c.person else c
-        for c in content
-    ]
+    return [seal(c, bytes(32)) if isinstance(c, commands.RegisterParty) and c.person else c for c in content]
 
 
 HOLDINGS_QUERY = """
@@ -294,8 +293,9 @@ def open_exchange(
             writer.reopen(progress)
             if wanted is not None and policy_digest(wanted) != writer.state.policy_digest:
                 raise Refused(Code.POLICY_DIFFERS, "policy", wanted.district, "open without a policy")
-        zone = writer.state.policy.zone if writer.state.policy else None
-        views = Views(view_path(path), [Holdings(), Usage(zone), Intakes(), Market()])
+        if writer.state.policy is None:
+            raise Refused(Code.RECORD_DAMAGED, "policy", None, "a ledger begins with its policy")
+        views = Views(view_path(path), [Holdings(), Usage(writer.state.policy.zone), Intakes(), Market()])
     except BaseException:
         store.close()
         raise

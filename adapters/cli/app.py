@@ -33,7 +33,11 @@ class Product(NamedTuple):
 
 def build(product: Product) -> App:
     """The command with all its sub-commands."""
-    app = App(name="shuiquan", help="水权: exchange and register for water-use rights. 用水权交易与登记系统。", version_flags=[])
+    app = App(
+        name="shuiquan",
+        help="水权: exchange and register for water-use rights. 用水权交易与登记系统。",
+        version_flags=[],
+    )
     app.command(App(name="audit", help="Check a ledger without trusting it. 审计核验。"))
     app.command(App(name="meters", help="Meter frames. 计量报文。"))
     app.command(App(name="register", help="The bureau's register. 取用水登记。"))
@@ -50,7 +54,11 @@ def show(title: str, cells: list[Cell], rows: Iterable[dict[str, Any]], limit: i
     if json:
         print_json(shown)
         return
-    note = f"{len(shown)} of {len(listed):,} rows; --limit N for more, --json for programs" if len(shown) < len(listed) else ""
+    note = (
+        f"{len(shown)} of {len(listed):,} rows; --limit N for more, --json for programs"
+        if len(shown) < len(listed)
+        else ""
+    )
     print_table(title, cells, shown, note)
 
 
@@ -154,7 +162,9 @@ def add_tools(app: App, product: Product) -> None:
             return
         console.print(f"{found.protocol}  {found.direction}  站址 station [bold]{found.station}[/]  {found.function}")
         for reading in found.readings:
-            console.print(f"  {reading.channel}  {reading.quantity:<20} {reading.value or '缺测 missing':>16} {reading.unit}")
+            console.print(
+                f"  {reading.channel}  {reading.quantity:<20} {reading.value or '缺测 missing':>16} {reading.unit}"
+            )
 
     @app["register"].command(name="import")
     def register_import(
@@ -189,8 +199,11 @@ def add_tools(app: App, product: Product) -> None:
             print_json(report)
         else:
             for fault in report.faults:
-                console.print(f"[red]✗[/] {fault.file} 第{fault.row}行 row {fault.row} {fault.column}: [{fault.code}] {fault.value!r} {fault.zh} / {fault.en} {fault.rule}")
-            console.print(f"{report.counts}  {'未更改 nothing changed' if report.faults or dry_run else '已导入 imported'}")
+                place = f"{fault.file} 第{fault.row}行 row {fault.row} {fault.column}"
+                console.print(f"[red]✗[/] {place}: [{fault.code}] {fault.value!r} {fault.zh} / {fault.en} {fault.rule}")
+            console.print(
+                f"{report.counts}  {'未更改 nothing changed' if report.faults or dry_run else '已导入 imported'}"
+            )
         if report.faults:
             raise SystemExit(1)
 

@@ -56,7 +56,8 @@ def trade_rows(ledger: OpenLedger) -> Iterator[dict[str, Any]]:
         else:
             continue
         yield {
-            "seq": seq, "at_ns": at_ns, "mode": mode, "instrument": state.instruments[row["instrument"]].code, **parties,
+            "seq": seq, "at_ns": at_ns, "mode": mode, **parties,
+            "instrument": state.instruments[row["instrument"]].code,
             "volume_l": row["volume_l"], "amount_fen": row["amount_fen"], "fees_fen": fees,
             "price_yuan": yuan_per_m3(row["amount_fen"], row["volume_l"]),
         }  # fmt: skip
@@ -92,7 +93,10 @@ def plain(fact: Any) -> dict[str, Any]:
     if isinstance(fact, facts.Fact):
         values = {name: getattr(fact, name) for name in fact.__struct_fields__}
     else:
-        values = {name: fact[name].item() if fact[name].dtype.kind != "V" else fact[name].tobytes() for name in fact.dtype.names}
+        values = {
+            name: fact[name].item() if fact[name].dtype.kind != "V" else fact[name].tobytes()
+            for name in fact.dtype.names
+        }
     return {name: shown(value) for name, value in values.items()}
 
 

@@ -1,0 +1,1 @@
+"""Meters: frame codecs, streams of reports, a simulated season."""

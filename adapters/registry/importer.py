@@ -10,7 +10,7 @@ from adapters.registry.faults import Fault, Spot, refused_fault
 from adapters.registry.reader import STEPS, Origin, Progress, Register, read_register
 from ledger.answers import Answer
 from ledger.codes import Code
-from ledger.commands import Command, Role
+from ledger.commands import AllocateCell, Command, IssueRight, RegisterRight, Role
 from ledger.facts import CommandRefused
 from ledger.policy import Policy
 from ledger.rows import SUBMISSIONS
@@ -18,7 +18,7 @@ from ledger.state import State
 
 __all__ = ["Exchange", "Fault", "ImportReport", "Origin", "Register", "import_register", "read_register"]
 
-UNKNOWN: Final = (Code.UNKNOWN_PARTY, Code.UNKNOWN_RIGHT, Code.UNKNOWN_INTAKE)
+UNKNOWN: Final = (Code.UNKNOWN_PARTY, Code.UNKNOWN_RIGHT, Code.UNKNOWN_INTAKE, Code.UNKNOWN_CELL)
 
 
 class Exchange(Protocol):
@@ -117,21 +117,33 @@ def refused_rows(register: Register, answer: Answer) -> tuple[Fault, ...]:
     Every command of a register leaves one fact, after those of what expired before it.
     """
     faults: list[Fault] = []
-    lacking: set[str] = set()
+    lacking: set[object] = set()  # codes and cells that were refused
     refused: set[tuple[str, int]] = set()
+    rights = {command.code: command for command in register.commands if isinstance(command, RegisterRight)}
     outcomes = [act[-1] for act in answer.acts][-len(register.commands) :]
     for command, origin, fact in zip(register.commands, register.origins, outcomes, strict=True):
         if not isinstance(fact, CommandRefused):
             continue
         row = (origin.file, origin.row)
-        follows = row in refused or (fact.code in UNKNOWN and fact.value in lacking)
+        needed: object = fact.value
+        if isinstance(command, IssueRight) and command.right in rights:
+            needed = cell_of(rights[command.right], command.year)
+        follows = row in refused or (fact.code in UNKNOWN and needed in lacking)
         refused.add(row)
-        lacking.add(str(getattr(command, "code", "")))
+        lacking.add(
+            cell_of(command, command.year) if isinstance(command, AllocateCell) else getattr(command, "code", "")
+        )
         if follows or fact.code == Code.LINKED_REFUSED:
             continue
         column = origin.sheet.fields.get(fact.field)
         faults.append(refused_fault(Spot(*row, column.name if column else ""), fact))
     return tuple(faults)
+
+
+def cell_of(command: AllocateCell | RegisterRight, year: int) -> tuple[object, ...]:
+    """Give what names a cell: source, year and the attributes that a right shares with it."""
+    c = command
+    return (c.source, year, c.basin, c.township, c.industry, c.network, c.scheme)
 
 
 def registered_before(faults: Sequence[Fault]) -> bool:

@@ -206,7 +206,7 @@ class Sample:
         industry = made.industry("regional", "ecology")
         found = []
         for number, town in enumerate(made.policy.townships[-fiction.REGIONS :], start=1):
-            wanted = made.draw(f"region {number}", 50, 120) * 10_000 * made.size_ppm // PPM // 100 * 100
+            wanted = made.draw(f"region {number}", 40, 90) * 10_000 * made.size_ppm // PPM // 100 * 100
             found.append(made.settle([town], source, industry, wanted))
         return found
 

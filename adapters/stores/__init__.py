@@ -1,0 +1,1 @@
+"""Stores: the journal, the read models and the side register in SQLite."""

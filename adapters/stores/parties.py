@@ -27,8 +27,9 @@ class PartyRegister:
 
     def seal(self, party: str, person: Person) -> bytes:
         """Keep a person's data and return its commitment; the same data again gives the same commitment."""
-        if self.reveal(party) == person:
-            return self._row(party)[0]
+        known = self._row(party) if self.reveal(party) == person else None
+        if known:
+            return known[0]
         packed = secrets.token_bytes(32) + msgspec.msgpack.encode(person)
         commitment = hashlib.sha256(packed).digest()
         key = Fernet.generate_key()
@@ -55,10 +56,11 @@ class PartyRegister:
         with self._connect() as connection:
             return connection.execute("DELETE FROM persons WHERE party = ?", (party,)).rowcount > 0
 
-    def _row(self, party: str) -> tuple[bytes, bytes, bytes] | tuple[()]:
+    def _row(self, party: str) -> tuple[bytes, bytes, bytes] | None:
         with self._connect() as connection:
             found = connection.execute("SELECT commitment, wrapped_key, sealed FROM persons WHERE party = ?", (party,))
-            return found.fetchone() or ()
+            row: tuple[bytes, bytes, bytes] | None = found.fetchone()
+            return row
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path)

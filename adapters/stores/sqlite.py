@@ -11,8 +11,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from eventsourcing.persistence import PersistenceError, StoredEvent
-from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteConnection, SQLiteConnectionPool, SQLiteCursor
-from eventsourcing.sqlite import SQLiteDatastore
+from eventsourcing.sqlite import (
+    SQLiteApplicationRecorder,
+    SQLiteConnection,
+    SQLiteConnectionPool,
+    SQLiteCursor,
+    SQLiteDatastore,
+)
 from filelock import FileLock, Timeout
 
 from ledger.codes import Code, Refused
@@ -22,6 +27,13 @@ STREAM: Final = "journal"
 APPLICATION_ID: Final = 0x53515331  # "SQS1" in the file's header says whose it is
 READ_AT_ONCE: Final = 64  # a page can be several megabytes
 PRAGMAS: Final = ("PRAGMA synchronous=FULL", "PRAGMA cache_size=-65536", "PRAGMA wal_autocheckpoint=4000")
+
+
+SUBMISSIONS_TABLE: Final = """
+CREATE TABLE IF NOT EXISTS submissions (
+    actor TEXT, command_id TEXT, content BLOB, first_seq INTEGER, last_seq INTEGER, PRIMARY KEY (actor, command_id)
+) WITHOUT ROWID
+"""
 
 
 class JournalConnectionPool(SQLiteConnectionPool):
@@ -52,8 +64,7 @@ class JournalRecorder(SQLiteApplicationRecorder):
         """The library's table and ours."""
         return [
             *super().construct_create_table_statements(),
-            "CREATE TABLE IF NOT EXISTS submissions (actor TEXT, command_id TEXT, content BLOB, first_seq INTEGER,"
-            " last_seq INTEGER, PRIMARY KEY (actor, command_id)) WITHOUT ROWID",
+            SUBMISSIONS_TABLE,
             "CREATE TABLE IF NOT EXISTS spans (position INTEGER PRIMARY KEY, first_seq INTEGER, last_seq INTEGER)",
             "CREATE INDEX IF NOT EXISTS spans_by_last_seq ON spans (last_seq)",
         ]
@@ -68,11 +79,13 @@ class JournalRecorder(SQLiteApplicationRecorder):
         **_: Any,
     ) -> Sequence[int] | None:
         c.executemany(
-            self.insert_events_statement, [(e.originator_id, e.originator_version, e.topic, e.state) for e in stored_events]
+            self.insert_events_statement,
+            [(e.originator_id, e.originator_version, e.topic, e.state) for e in stored_events],
         )
         positions = [event.originator_version for event in stored_events]
         c.executemany(
-            "INSERT INTO spans VALUES (?,?,?)", [(p, first, last) for p, (first, last) in zip(positions, spans, strict=True)]
+            "INSERT INTO spans VALUES (?,?,?)",
+            [(p, first, last) for p, (first, last) in zip(positions, spans, strict=True)],
         )
         c.executemany("INSERT INTO submissions VALUES (?,?,?,?,?)", keys)
         return positions
@@ -157,7 +170,9 @@ def lock(file_lock: FileLock, path: Path) -> None:
     try:
         file_lock.acquire(blocking=False)
     except Timeout:
-        raise Refused(Code.LEDGER_LOCKED, "ledger", str(path), "one writer at a time; readers open it read-only") from None
+        raise Refused(
+            Code.LEDGER_LOCKED, "ledger", str(path), "one writer at a time; readers open it read-only"
+        ) from None
 
 
 def prepare(path: Path, *, writable: bool) -> None:

@@ -125,7 +125,8 @@ def groups_after(store: Store, after: int) -> Iterator[Decoded]:
 def create_statement(table: Table) -> str:
     """SQL that makes a table: keys first, sums start at zero."""
     columns = [*table.keys, *(f"{name} INTEGER NOT NULL DEFAULT 0" for name in table.adds), *table.sets]
-    return f"CREATE TABLE IF NOT EXISTS {table.name} ({', '.join(columns)}, PRIMARY KEY ({', '.join(table.keys)})) WITHOUT ROWID"
+    body = f"{', '.join(columns)}, PRIMARY KEY ({', '.join(table.keys)})"
+    return f"CREATE TABLE IF NOT EXISTS {table.name} ({body}) WITHOUT ROWID"
 
 
 def upsert_statement(table: Table) -> str:
@@ -137,4 +138,3 @@ def upsert_statement(table: Table) -> str:
         f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"
         f" ON CONFLICT ({', '.join(table.keys)}) DO UPDATE SET {', '.join(changes)}"
     )
-

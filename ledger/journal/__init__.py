@@ -1,0 +1,1 @@
+"""The journal: pages, records, the chain, and what is asked of a store."""

@@ -63,7 +63,7 @@ class Draft(NamedTuple):
     topic: str
     first_seq: int
     last_seq: int
-    count: int
+    facts: int
     at_ns: int
     columns: tuple[tuple[str, str], ...]
     body: bytes
@@ -80,14 +80,30 @@ def draft_pages(topic: str, rows: Array, page_facts: int = MAX_PAGE_FACTS) -> It
     for at in range(0, len(rows), page_facts):
         part = rows[at : at + page_facts]
         seqs = part["seq"]
-        yield Draft(topic, int(seqs[0]), int(seqs[-1]), len(part), int(part["at_ns"][-1]), columns_of(part), encode_columns(part))
+        yield Draft(
+            topic,
+            int(seqs[0]),
+            int(seqs[-1]),
+            len(part),
+            int(part["at_ns"][-1]),
+            columns_of(part),
+            encode_columns(part),
+        )
 
 
 def chain(drafts: Iterable[Draft], previous: bytes, policy: int) -> Iterator[tuple[str, bytes, bytes]]:
     """Topic, bytes and hash of each record, each holding the hash of the one before."""
     for draft in drafts:
         header = Header(
-            FORMAT, previous, draft.topic, policy, draft.first_seq, draft.last_seq, draft.count, draft.at_ns, draft.columns
+            FORMAT,
+            previous,
+            draft.topic,
+            policy,
+            draft.first_seq,
+            draft.last_seq,
+            draft.facts,
+            draft.at_ns,
+            draft.columns,
         )
         packed = msgspec.msgpack.encode(header)
         state = LENGTH.pack(len(packed)) + packed + draft.body
@@ -144,5 +160,3 @@ def segments(records: Iterable[Record], next_seq: int | None = None) -> Iterator
             raise Refused(Code.SEQUENCE_GAP, "position", record.position, f"expected seq {next_seq}")
     if count:
         raise Refused(Code.SEQUENCE_GAP, "seq", next_seq, "the journal ends inside a group of pages")
-
-

@@ -32,7 +32,9 @@ class Store(Protocol):
         spans: Sequence[tuple[int, int]],
         keys: Sequence[Key],
     ) -> None:
-        """Add records (topic, bytes) behind position `after`, all or none, durably; `spans` are their first and last seq.
+        """Add records (topic, bytes) behind position `after`, all or none, durably.
+
+        `spans` are the first and last sequence number of each.
 
         Raises Refused (COMMIT_FAILED) when the store refuses or cannot say.
         """

@@ -53,7 +53,9 @@ class Crowd:
         reference = np.array([terms.reference_price for terms in self._exchange.policy.instruments])[rows["instrument"]]
         prices = np.rint(self._reference[rows["instrument"]] * (1 + distance)).astype(np.int64)
         rows["price"] = np.clip(prices, reference - band, reference + band)
-        rows["time_in_force"] = rng.choice([TimeInForce.GTC, TimeInForce.DAY, TimeInForce.IOC], count, p=[0.6, 0.3, 0.1])
+        rows["time_in_force"] = rng.choice(
+            [TimeInForce.GTC, TimeInForce.DAY, TimeInForce.IOC], count, p=[0.6, 0.3, 0.1]
+        )
         at_market = rng.random(count) < MARKET_SHARE
         rows["order_type"] = np.where(at_market, OrderType.MARKET, OrderType.LIMIT)
         rows["time_in_force"] = np.where(at_market, TimeInForce.IOC, rows["time_in_force"])

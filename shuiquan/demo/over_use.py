@@ -54,9 +54,7 @@ def over_pump(exchange: Exchange, clock: Any, pump: Pump) -> OverUse:
     frame = frame_beyond(exchange, pump, sum(before) // LITRES_PER_M3 + 300, clock.at_ns)
     decoded = readings_of([Arrival(clock.at_ns, frame)], meter_of(exchange))
     answer = exchange.submit(decoded.readings, actor="采集网关", role=Role.GATEWAY, command_id="over-pumping")
-    return OverUse(
-        exchange.state.rights[pump.right].code, sold, frame, before, holding(exchange, pump.row), answer
-    )
+    return OverUse(exchange.state.rights[pump.right].code, sold, frame, before, holding(exchange, pump.row), answer)
 
 
 def strongest_pump(exchange: Exchange) -> Pump:
@@ -82,18 +80,26 @@ def sell_most(exchange: Exchange, pump: Pump) -> AgreementSettled:
     state = exchange.state
     account, right = state.accounts.account[pump.row], state.rights[pump.right]
     saving = VerifySaving(
-        right=right.code, year=YEAR, volume_l=int(account["issued_l"] - account["saved_l"]), measure="转产", document="永水核〔2024〕900号"
+        right=right.code,
+        year=YEAR,
+        volume_l=int(account["issued_l"] - account["saved_l"]),
+        measure="转产",
+        document="永水核〔2024〕900号",
     )
-    exchange.submit([saving], actor="水利局-登记岗", role=Role.BUREAU, approver="水利局-审批岗", command_id="saving-900")
+    exchange.submit(
+        [saving], actor="水利局-登记岗", role=Role.BUREAU, approver="水利局-审批岗", command_id="saving-900"
+    )
     free_l, _, _ = holding(exchange, pump.row)
     volume_l = free_l - int(account["issued_l"]) * 4 // 100
     amount_fen = volume_l * PRICE_FEN_PER_M3 // LITRES_PER_M3
     buyer = find(
         exchange,
-        lambda other, holder, row: other.basin == right.basin
-        and other.party != right.party
-        and not holder["buy_code"]
-        and money(exchange, row) > 2 * amount_fen,
+        lambda other, holder, row: (
+            other.basin == right.basin
+            and other.party != right.party
+            and not holder["buy_code"]
+            and money(exchange, row) > 2 * amount_fen
+        ),
     )
     deal = SettleAgreement(
         instrument=SURFACE, seller=right.code, buyer=state.rights[buyer].code, volume_l=volume_l, amount_fen=amount_fen,

@@ -54,18 +54,36 @@ def attempts(exchange: Exchange, clock: Any) -> list[Attempt]:
     poor = find(exchange, lambda _, account, row: account["buy_code"] == 0 and money(exchange, row) == 0)
     unsaved = find(
         exchange,
-        lambda right, account, row: right.kind == "licence"
-        and account["sell_code"] == 0
-        and account["saved_l"] == 0
-        and accounts.balance[row, FREE] > 10**6,
+        lambda right, account, row: (
+            right.kind == "licence"
+            and account["sell_code"] == 0
+            and account["saved_l"] == 0
+            and accounts.balance[row, FREE] > 10**6
+        ),
     )
     seller = find(exchange, lambda _, account, row: account["sell_code"] == 0 and sellable(accounts, row) > 10**6)
     lapsed = find(exchange, lambda _, account, __: account["sell_code"] == Code.METERING_NOT_WORKING)
     excluded = find(exchange, lambda _, account, __: account["sell_code"] == Code.CLASS_EXCLUDED)
     trials = [
-        ("取水户转让未经核定的节水", "a licence holder with nothing saved sells", Code.NOTHING_SAVED, Side.SELL, unsaved, reference, 1),
+        (
+            "取水户转让未经核定的节水",
+            "a licence holder with nothing saved sells",
+            Code.NOTHING_SAVED,
+            Side.SELL,
+            unsaved,
+            reference,
+            1,
+        ),
         ("保证金不足", "a buyer without money", Code.NOT_ENOUGH_MONEY, Side.BUY, poor, reference, 10),
-        ("报价超出参考价区间", "a price outside the band", Code.PRICE_OUTSIDE_BAND, Side.SELL, seller, 3 * reference, 1),
+        (
+            "报价超出参考价区间",
+            "a price outside the band",
+            Code.PRICE_OUTSIDE_BAND,
+            Side.SELL,
+            seller,
+            3 * reference,
+            1,
+        ),
         ("卖出超过可用水量", "more water than there is", Code.NOT_ENOUGH_WATER, Side.SELL, seller, reference, 10**6),
         ("计量设施检定过期", "a right whose meter lapsed", Code.METERING_NOT_WORKING, Side.SELL, lapsed, reference, 1),
         ("公共供水单位转让", "a public water supplier sells", Code.CLASS_EXCLUDED, Side.SELL, excluded, reference, 1),
@@ -113,4 +131,6 @@ def suspended(exchange: Exchange, seller: int) -> Attempt:
     answer = exchange.submit(
         order(exchange, Side.SELL, seller, reference, 1), command_id="attempt-suspended", **OPERATOR
     )
-    return Attempt("欠缴水资源税费被暂停", "a holder suspended for overdue tax", Code.TAX_OVERDUE, int(answer.orders["code"][0]))
+    return Attempt(
+        "欠缴水资源税费被暂停", "a holder suspended for overdue tax", Code.TAX_OVERDUE, int(answer.orders["code"][0])
+    )

@@ -73,9 +73,8 @@ def show_season(exchange: Exchange, season: Any, faults: int) -> None:
         "SELECT SUM(readings) AS readings, SUM(booked) AS booked, SUM(duplicate) AS duplicate, SUM(late) AS late,"
         " SUM(missing) AS missing, SUM(held) AS held, SUM(refused) AS refused, SUM(volume_l) AS volume_l FROM reports"
     )[0]
-    console.print(
-        f"  报文 frames {len(season.arrivals):,} · 人工抄表 sheets {len(season.manual):,} · 损坏被拒 damaged, refused {faults}"
-    )
+    sent, sheets = len(season.arrivals), len(season.manual)
+    console.print(f"  报文 frames {sent:,} · 人工抄表 sheets {sheets:,} · 损坏被拒 damaged, refused {faults}")
     console.print(
         f"  入账 booked {rows['booked']:,} · 重复 duplicate {rows['duplicate']:,} · 迟到 late {rows['late']:,} · "
         f"缺测 missing {rows['missing']:,} · 待核查 held {rows['held']:,} · 翻转 wrapped {wraps(exchange)}"
@@ -95,7 +94,8 @@ def show_coverage(exchange: Exchange, at_ns: int) -> None:
     console.print(
         f"  取水口计量率 metered intakes {found.metered}/{found.intakes} = {show_share(found.metered, found.intakes)} · "
         f"按许可水量 by licensed volume {show_share(found.metered_l, found.licensed_l)} · "
-        f"规模以上在线计量率 online above scale {found.online_working}/{found.online_required} = "
+        f"规模以上在线计量率 online above scale "
+        f"{found.online_working}/{found.online_required} = "
         f"{show_share(found.online_working, found.online_required)}",
         soft_wrap=True,
     )
@@ -105,7 +105,8 @@ def show_prepared(savings: Sequence[Any], deposits: Sequence[Any], opened: Seque
     """Step 4: before the market opens."""
     heading(4, "市场", "market")
     console.print(
-        f"  核定节水 savings verified {len(savings)} · 保证金到账 deposits {len(deposits)} · 开市品种 instruments open {len(opened)}"
+        f"  核定节水 savings verified {len(savings)} · 保证金到账 deposits {len(deposits)} · "
+        f"开市品种 instruments open {len(opened)}"
     )
 
 
@@ -168,7 +169,9 @@ def show_over_use(exchange: Exchange, found: OverUse) -> None:
     )
     console.print(f"  超许可取水 over-use by {found.right}: 一帧报文 one frame {found.frame.hex().upper()[:32]}…")
     for name, (free, escrowed, over) in (("之前 before", found.before), ("之后 after ", found.after)):
-        console.print(f"    {name} 可用 free {show_m3(free)} · 冻结 escrowed {show_m3(escrowed)} · 超用 over {show_m3(over)} m³")
+        console.print(
+            f"    {name} 可用 free {show_m3(free)} · 冻结 escrowed {show_m3(escrowed)} · 超用 over {show_m3(over)} m³"
+        )
     seqs = np.concatenate([readings["seq"], removals["seq"], uses["seq"]])
     console.print(
         f"    同一决定 one decision, seq {seqs.min()}–{seqs.max()}: 撤回挂单 offers withdrawn {len(removals)} "
@@ -196,7 +199,9 @@ def show_ledger(exchange: Exchange) -> None:
         name = "资金 money" if unit < 0 else f"{policy.sources[unit // 10_000].zh} {unit % 10_000}"
         console.print(f"    {name}: {show_yuan(total) if unit < 0 else show_m3(total)}")
     check_state(exchange.state)
-    console.print(f"  [green]✓[/] 各单位合计为零，{len(exchange.state.caps)} 项上限均未突破 sums are zero, every cap holds")
+    console.print(
+        f"  [green]✓[/] 各单位合计为零，{len(exchange.state.caps)} 项上限均未突破 sums are zero, every cap holds"
+    )
 
 
 def show_replay(replayed: Exchange, live: str, found: str, seconds: float) -> None:
@@ -204,7 +209,9 @@ def show_replay(replayed: Exchange, live: str, found: str, seconds: float) -> No
     heading(6, "重开", "closed and opened again from disk")
     facts = replayed.state.next_seq - 1
     console.print(f"  链完整 chain verified: {replayed.position:,} records, {facts:,} facts in {seconds:.2f} s")
-    console.print(f"  实时状态 live     {live}\n  回放状态 replayed {found} {'[green]✓[/]' if live == found else '[red]✗[/]'}")
+    console.print(
+        f"  实时状态 live     {live}\n  回放状态 replayed {found} {'[green]✓[/]' if live == found else '[red]✗[/]'}"
+    )
 
 
 def show_next_day(path: Path, seconds: float) -> None:

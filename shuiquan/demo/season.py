@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from adapters.meters.simulate import Season, SimulatedMeter, simulate_season
 from adapters.meters.stream import Arrival, Decoded, readings_of
@@ -16,7 +16,13 @@ PUBLISHED_FRAMES: Final = (
 
 HOUR_NS: Final = 3_600 * 10**9
 HOURS_A_YEAR: Final = 8_760
-PROFILES: Final = {"irrigation": "irrigation", "licence": "industry", "network": "supply", "regional": "supply"}
+Profile = Literal["industry", "irrigation", "supply"]
+PROFILES: Final[dict[str, Profile]] = {
+    "irrigation": "irrigation",
+    "licence": "industry",
+    "network": "supply",
+    "regional": "supply",
+}
 
 
 def meter_of(exchange: Exchange) -> Any:

@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import Any, Final
 
 from adapters.cli.show import console, progress_bar
+from adapters.meters.stream import readings_of
 from adapters.registry.importer import import_register
 from adapters.registry.sample import write_sample
-from adapters.meters.stream import readings_of
 from ledger.codes import Refused
 from ledger.commands import DepositMoney, OpenMarket, Role, VerifySaving
-from ledger.policy import Policy
+from ledger.policy import Policy, read_policy
 from ledger.submissions import Submission
 from ledger.tables import Array
 from ledger.units import NS
-from shuiquan.config import load_policy
+from shuiquan.config import DISTRICTS
 from shuiquan.demo import report
 from shuiquan.demo.market import Crowd, traders_of
 from shuiquan.demo.over_use import Pump, over_pump, strongest_pump
@@ -24,9 +24,9 @@ from shuiquan.demo.refusals import attempts
 from shuiquan.demo.season import meter_of, published, season_of, windows
 from shuiquan.exchange import Exchange, open_exchange
 
-BUREAU: Final = {"actor": "水利局-登记岗", "role": Role.BUREAU, "approver": "水利局-审批岗"}
-OPERATOR: Final = {"actor": "交易平台", "role": Role.OPERATOR}
-GATEWAY: Final = {"actor": "采集网关", "role": Role.GATEWAY}
+BUREAU: Final[dict[str, Any]] = {"actor": "水利局-登记岗", "role": Role.BUREAU, "approver": "水利局-审批岗"}
+OPERATOR: Final[dict[str, Any]] = {"actor": "交易平台", "role": Role.OPERATOR}
+GATEWAY: Final[dict[str, Any]] = {"actor": "采集网关", "role": Role.GATEWAY}
 DAYS: Final = 30
 WINDOW_HOURS: Final = 6
 TRADING_DAYS: Final = 5
@@ -57,8 +57,7 @@ class StoryClock:
 def run(out: Path, seed: int) -> None:
     """Run the pilot on a new ledger `out/yongchuan.db`; one of an earlier run is replaced."""
     started = time.perf_counter()
-    policy = load_policy("yongchuan")
-    assert policy is not None
+    policy = read_policy(DISTRICTS / "yongchuan.toml")
     clock = StoryClock(policy)
     out.mkdir(parents=True, exist_ok=True)
     path = out / "yongchuan.db"
@@ -139,9 +138,7 @@ def trade(exchange: Exchange, clock: StoryClock, seed: int, pump: Pump) -> None:
             clock.set(f"2024-07-{8 + day:02d}T09:30")
             for batch in range(BATCHES_A_DAY):
                 clock.at_ns += BATCH_MINUTES * 60 * NS
-                answer = exchange.submit(
-                    crowd.batch(ORDERS_A_BATCH), command_id=f"orders-{day}-{batch}", **OPERATOR
-                )
+                answer = exchange.submit(crowd.batch(ORDERS_A_BATCH), command_id=f"orders-{day}-{batch}", **OPERATOR)
                 crowd.learn(answer.orders)
                 done(day * BATCHES_A_DAY + batch + 1)
     report.show_market(exchange)
@@ -160,7 +157,11 @@ def prepare_market(exchange: Exchange, clock: StoryClock) -> None:
             measure_name = ("工艺改造", "产品结构调整", "取水设施改造")[number % 3]
             savings.append(
                 VerifySaving(
-                    right=right.code, year=2024, volume_l=saved, measure=measure_name, document=f"永水核〔2024〕{number}号"
+                    right=right.code,
+                    year=2024,
+                    volume_l=saved,
+                    measure=measure_name,
+                    document=f"永水核〔2024〕{number}号",
                 )
             )
     for number, party in enumerate(state.parties):

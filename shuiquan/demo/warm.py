@@ -2,11 +2,13 @@
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ledger.commands import (
     AllocateCell,
+    Command,
     InstallMeter,
     IssueRight,
     OpenMarket,
@@ -44,7 +46,7 @@ def register(exchange: Exchange) -> None:
     """Two rights, one of them with a meter and savings."""
     where = {"source": "surface", "basin": "linjianghe", "township": "linjiang", "industry": "industry"}
     volume_l = 10**9
-    commands = [AllocateCell(**where, year=2024, volume_l=2 * volume_l, document="-")]
+    commands: list[Command] = [AllocateCell(**where, year=2024, volume_l=2 * volume_l, document="-")]
     for name in ("A", "B"):
         commands += [
             RegisterParty(code=f"P-{name}", kind="company", name=name),
@@ -67,7 +69,7 @@ def register(exchange: Exchange) -> None:
 
 def trade(exchange: Exchange) -> None:
     """Orders of each kind, a reading that withdraws offers, an agreement and a suspension."""
-    operator = {"actor": "platform", "role": Role.OPERATOR}
+    operator: dict[str, Any] = {"actor": "platform", "role": Role.OPERATOR}
     exchange.submit([OpenMarket(instrument="YC-SW-2024")], command_id="open", **operator)
     orders = np.zeros(3, ORDER)
     orders["action"], orders["side"], orders["quantity"], orders["price"] = Action.NEW, Side.SELL, 5, 3000
@@ -76,9 +78,7 @@ def trade(exchange: Exchange) -> None:
     reading = np.zeros(1, READING)
     reading["measured_at_ns"], reading["value_l"] = START_NS, 999_900_000
     exchange.submit(reading, actor="gateway", role=Role.GATEWAY, command_id="reading")
-    deal = SettleAgreement(
-        instrument="YC-SW-2024", seller="B", buyer="A", volume_l=1000, amount_fen=0, document="-"
-    )
+    deal = SettleAgreement(instrument="YC-SW-2024", seller="B", buyer="A", volume_l=1000, amount_fen=0, document="-")
     exchange.submit([deal], command_id="deal", **operator)
     suspend = SuspendParty(party="P-B", document="-")
     exchange.submit([suspend], actor="clerk", role=Role.BUREAU, approver="head", command_id="suspend")
