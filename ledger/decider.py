@@ -16,7 +16,7 @@ from ledger.expiry import expire, roll_sessions, withdraw_orders_of
 from ledger.fold import apply_fact, ensure_holding
 from ledger.journal.pages import submission_rows
 from ledger.journal.records import ALGORITHM, FORMAT, Draft, draft_fact, draft_pages
-from ledger.metering import decide_readings
+from ledger.metering import decide_readings, holdings_missing
 from ledger.policy import Policy
 from ledger.state import State
 from ledger.submissions import Submission, content_digest
@@ -116,11 +116,14 @@ class Decider:
     def decide_array(self, content: Array, actor: int) -> None:
         """Orders or readings: one compiled call."""
         state = self.state
+        if not (content.flags.c_contiguous and content.flags.writeable):
+            content = content.copy()  # kernels are compiled for plain arrays
         if content.dtype == rows.ORDER:
             state.reserve(orders=len(content))
             decide_orders(state.books, state.tape, state.accounts, state.market, state.journal, content, actor)
             return
-        ensure_holdings_of_readings(state, content)
+        if holdings_missing(state.accounts, state.metering, content):
+            ensure_holdings_of_readings(state, content)
         state.reserve(readings=len(content))
         decide_readings(
             state.books, state.tape, state.accounts, state.market, state.metering, state.journal, content, actor

@@ -56,6 +56,39 @@ def remember(metering: Any, meter: int, measured_at_ns: int, sequence: int) -> b
 
 
 @kernel
+def remember_all(metering: Any, identities: Any) -> None:
+    """Note identities (rows of SEEN) in a table made anew."""
+    for at in range(len(identities)):
+        identity = identities[at]
+        remember(metering, np.int64(identity["meter"]), identity["measured_at_ns"], np.int64(identity["sequence"]))
+
+
+@kernel
+def year_at(metering: Any, accounts: Any, at_ns: int) -> int:
+    """The year in which an instant lies; an instant on a boundary still belongs to the interval that ends there."""
+    return np.int64(np.searchsorted(metering.year_starts, at_ns, side="left")) - 1 + accounts.scalars[FIRST_YEAR]
+
+
+@kernel
+def holdings_missing(accounts: Any, metering: Any, readings: Any) -> bool:
+    """Whether a reading may book use to a right and year that has no holding yet."""
+    for at in range(len(readings)):
+        number = readings[at]["meter"]
+        if number < 0 or number >= len(metering.meter):
+            continue
+        meter = metering.meter[number]
+        first, last = (
+            year_at(metering, accounts, meter["last_at_ns"] + 1),
+            year_at(metering, accounts, readings[at]["measured_at_ns"]),
+        )
+        for share in range(meter["shares_at"], meter["shares_at"] + meter["shares"]):
+            for year in range(first, last + 1):
+                if holding_row(accounts, np.int64(metering.share[share]["right"]), year) < 0:
+                    return True
+    return False
+
+
+@kernel
 def judge(metering: Any, journal: Any, reading: Any) -> tuple[int, int]:
     """Code of a reading, and the litres that it adds to the meter's register when the code is NONE or WRAPPED."""
     zero = np.int64(0)

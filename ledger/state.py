@@ -286,7 +286,7 @@ class State:
 
     def rebuild_seen(self, readings: int) -> None:
         """Drop identities older than the late window (they would be refused anyway) and make room for more."""
-        from ledger.metering import remember  # noqa: PLC0415 - compiled
+        from ledger.metering import remember_all  # noqa: PLC0415 - it imports this module's tables
 
         kept = self.recent_identities()
         length = 1024
@@ -295,10 +295,7 @@ class State:
         self._seen = np.full(length, -1, SEEN)
         self._limits[0] = 0
         self._views = None
-        for meter, measured_at_ns, sequence in zip(
-            kept["meter"], kept["measured_at_ns"], kept["sequence"], strict=True
-        ):
-            remember(self.metering, int(meter), int(measured_at_ns), int(sequence))
+        remember_all(self.metering, kept)
 
     def recent_identities(self) -> Array:
         """Identities of readings within the late window."""

@@ -54,10 +54,14 @@ def check_submission(submission: Submission) -> None:
             raise Refused(Code.OUT_OF_RANGE, field, value, f"printable, at most {MAX_NAME} bytes")
         if not value and field != "approver":
             raise Refused(Code.EMPTY, field, value, "")
+    if not isinstance(content, Sequence | np.ndarray):
+        raise Refused(Code.WRONG_TYPE, "commands", type(content).__name__, "a command, a list of them, or an array")
     if not 0 < len(content) <= MAX_BATCH:
         raise Refused(
             Code.BATCH_TOO_LARGE if len(content) else Code.EMPTY, "commands", len(content), f"1 to {MAX_BATCH}"
         )
+    if isinstance(content, np.ndarray) and content.ndim != 1:
+        raise Refused(Code.WRONG_TYPE, "commands", content.shape, "an array of one dimension")
     approved = bool(submission.approver) and submission.approver != submission.actor
     if isinstance(content, np.ndarray):
         check_array(content, submission.role, approved=approved)

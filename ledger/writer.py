@@ -50,13 +50,6 @@ class Writer:
         """Fold the recorded facts. Raises Refused for a damaged or unknown record."""
         self.position, self._head = fold(self.state, self._store, progress)
 
-    def submit(self, submission: Submission, now_ns: int) -> Answer:
-        """Decide and record one submission. Raises Refused when it is malformed, not authorised or a false repeat."""
-        (answer,) = self.commit([submission], now_ns)
-        if isinstance(answer, Refused):
-            raise answer
-        return answer
-
     def commit(self, submissions: Sequence[Submission], now_ns: int) -> list[Answer | Refused]:
         """Decide submissions in order and record them in one commit; an answer or a refusal for each.
 

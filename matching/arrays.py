@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from matching.book import Books, Tape
+from matching.index import reindex
 from matching.ladder import NO_LEVEL
 from matching.types import BOOK, LEVEL, MAX_PRICE, ORDER, POOL, REMOVAL, TRADE, UNLIMITED
 
@@ -75,18 +76,9 @@ def with_capacity(books: Books, capacity: int) -> Books:
     pool["capacity"] = capacity
     bits = max(4, (2 * capacity - 1).bit_length())  # at most half full, so a probe stays short
     grown = books._replace(orders=orders, pool=pool, ids=np.zeros(2**bits, np.int64), slots=np.zeros(2**bits, np.int32))
-    live = np.flatnonzero(orders["order_id"])
-    if len(live):
-        reindex(grown, live)
+    if pool["live"][0]:
+        reindex(grown)
     return grown
-
-
-def reindex(books: Books, live: Array) -> None:
-    """Fill the id table from the live slots."""
-    from matching.index import insert  # noqa: PLC0415 - compiled; an empty group needs no compiler
-
-    for slot in live:
-        insert(books, int(books.orders["order_id"][slot]), int(slot))
 
 
 def make_tape(trades: int, removals: int) -> Tape:

@@ -58,3 +58,11 @@ def delete(books: Any, order_id: int) -> None:
             books.slots[hole] = books.slots[at]
             hole = at
     books.ids[hole] = 0
+
+
+@kernel
+def reindex(books: Any) -> None:
+    """Fill an empty id table from the live slots."""
+    for slot in range(1, len(books.orders)):
+        if books.orders[slot]["order_id"] != 0:
+            insert(books, books.orders[slot]["order_id"], np.int64(slot))

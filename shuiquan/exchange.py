@@ -9,6 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
+import msgspec
+
 from adapters.stores.parties import PartyRegister
 from adapters.stores.sqlite import SQLiteStore
 from adapters.stores.views import Views, groups_after
@@ -83,21 +85,28 @@ class Exchange:
         Raises Refused when the submission is malformed or not authorised (nothing is recorded), and with
         COMMIT_FAILED when the store failed: reopen the ledger and repeat the command id to learn the outcome.
         """
-        self._must_write()
-        submission = Submission(self._sealed(content), actor, Role(role), command_id, approver, linked)
-        return self._writer.submit(submission, self._clock())
+        (answer,) = self.submit_many([Submission(listed(content), actor, Role(role), command_id, approver, linked)])
+        if isinstance(answer, Refused):
+            raise answer
+        return answer
 
     def submit_many(self, submissions: Sequence[Submission]) -> list[Answer | Refused]:
-        """Submit what several callers have waiting, in order and in one durable commit."""
-        self._must_write()
-        return self._writer.commit(
-            [one._replace(content=self._sealed(one.content)) for one in submissions], self._clock()
-        )
+        """Submit what several callers have waiting, in order and in one durable commit.
+
+        Gives an answer or a refusal for each. Raises Refused (COMMIT_FAILED) as `submit` does.
+        """
+        if not self._writable:
+            raise Refused(Code.LEDGER_CLOSED, "ledger", str(self._store.path), "it was opened for reading")
+        sealed = [one._replace(content=sealed_content(one.content, self._parties)) for one in submissions]
+        try:
+            return self._writer.commit(sealed, self._clock())
+        finally:
+            if any(after.content is not before.content for after, before in zip(sealed, submissions, strict=True)):
+                self._parties.keep_only(commitments(self.state))
 
     def preview(self, content: Command | Content, *, actor: str, role: Role, approver: str = "") -> Answer:
         """What a submission would lead to, decided on a copy of the state: nothing is recorded or changed."""
-        listed = [content] if isinstance(content, Command) else content
-        submission = Submission(unsealed(listed), actor, Role(role), "preview", approver)
+        submission = Submission(sealed_content(listed(content), None), actor, Role(role), "preview", approver)
         check_submission(submission)
         return Decider(copy.deepcopy(self.state)).decide(submission, self._clock())
 
@@ -170,12 +179,13 @@ class Exchange:
 
     def person(self, party: str) -> commands.Person | None:
         """Personal data of a holder from the side register, None for a body or when erased."""
-        return self._parties.reveal(party)
+        number = self.state.number("party", party, Code.UNKNOWN_PARTY)
+        return self._parties.reveal(self.state.parties[number].commitment)
 
     def erase_person(self, party: str) -> bool:
         """Erase the personal data of a holder for good; facts, chain and proofs stay valid (contract K12)."""
-        self._must_write()
-        return self._parties.erase(party)
+        number = self.state.number("party", party, Code.UNKNOWN_PARTY)
+        return self._parties.erase(self.state.parties[number].commitment)
 
     def rebuild_views(self, progress: Progress | None = None) -> int:
         """Drop the read models and project the journal from zero; returns the position reached."""
@@ -220,33 +230,31 @@ class Exchange:
         """Close."""
         self.close()
 
-    def _must_write(self) -> None:
-        if not self._writable:
-            raise Refused(Code.LEDGER_CLOSED, "ledger", str(self._store.path), "it was opened for reading")
 
-    def _sealed(self, content: Command | Content) -> Content:
-        """The content with personal data moved to the side register and its commitment in place."""
-        listed = [content] if isinstance(content, Command) else content
-        if not isinstance(listed, Sequence):
-            return listed
-        return [
-            seal(command, self._parties.seal(command.code, command.person))
-            if isinstance(command, commands.RegisterParty) and command.person
-            else command
-            for command in listed
-        ]
+def listed(content: Command | Content) -> Content:
+    """One command as a list of one."""
+    return [content] if isinstance(content, Command) else content
 
 
-def seal(command: commands.RegisterParty, commitment: bytes) -> commands.RegisterParty:
-    """The command with a commitment instead of personal data."""
-    return commands.RegisterParty(code=command.code, kind=command.kind, name=command.name, commitment=commitment)
-
-
-def unsealed(content: Content) -> Content:
-    """The content with an empty commitment instead of personal data, for a preview."""
+def sealed_content(content: Content, parties: PartyRegister | None) -> Content:
+    """The content with personal data moved to the side register (nowhere for a preview), its commitment in place."""
     if not isinstance(content, Sequence):
         return content
-    return [seal(c, bytes(32)) if isinstance(c, commands.RegisterParty) and c.person else c for c in content]
+    persons = [c for c in content if isinstance(c, commands.RegisterParty) and isinstance(c.person, commands.Person)]
+    if not persons:
+        return content
+    found = {id(c): parties.seal(c.code, c.person) if parties and c.person else bytes(32) for c in persons}
+    return [
+        msgspec.structs.replace(c, person=None, commitment=found[id(c)])
+        if isinstance(c, commands.RegisterParty) and id(c) in found
+        else c
+        for c in content
+    ]
+
+
+def commitments(state: State) -> set[bytes]:
+    """The commitments that facts refer to."""
+    return {fact.commitment for fact in state.parties if fact.commitment}
 
 
 HOLDINGS_QUERY = """
@@ -300,6 +308,8 @@ def open_exchange(
         store.close()
         raise
     parties = PartyRegister(path.with_suffix(".persons.db"), path.with_suffix(".key"))
+    if not readonly:
+        parties.keep_only(commitments(writer.state))  # a crash may have left what was never recorded
     return Exchange(store, writer, views, parties, clock, writable=not readonly)
 
 

@@ -8,6 +8,9 @@ import numpy as np
 import shuiquan
 from ledger.answers import Answer
 from ledger.commands import Command
+from ledger.fold import cap_covers
+from ledger.policy import Policy
+from ledger.statehash import logical_state
 from shuiquan import Action, OrderType, Role, Side, TimeInForce
 from tests.districts import DAY_NS, START_NS, Clock, district
 
@@ -21,10 +24,12 @@ YEAR_END_NS = START_NS + 400 * DAY_NS
 class World:
     """An exchange on the test district, with a clock that the test moves and command ids that count up."""
 
-    def __init__(self, path: Path, **options: Any) -> None:
+    def __init__(self, path: Path, policy: Policy | None = None, **options: Any) -> None:
         self.path = path
         self.clock = Clock()
-        self.exchange = shuiquan.open(path, policy=district(), clock=self.clock, ledger_id="test", **options)
+        self.exchange = shuiquan.open(
+            path, policy=policy or district(), clock=self.clock, ledger_id="test", **options
+        )
         self.count = 0
 
     def reopen(self, **options: Any) -> None:
@@ -62,6 +67,12 @@ class World:
         for name, value in fields.items():
             row[name] = value
         return row
+
+    def rest(self, side: Side, right: str, price: int, quantity: int, instrument: str = "SW-A", **fields: int) -> int:
+        """Submit one order, which must be accepted; returns its id."""
+        (fact,) = self.orders(self.order(side, right, price, quantity, instrument, **fields)).orders
+        assert fact["status"] != shuiquan.Status.REJECTED, fact
+        return int(fact["order_id"])
 
     def change(self, action: Action, order_id: int, price: int = 0, quantity: int = 0) -> Any:
         """A cancel, replace or reduce as an array of length 1."""
@@ -116,15 +127,19 @@ class World:
         if metered:
             self.add_meter(f"M-{name}", ((name, 1_000_000),))
         if saved_m3:
-            self.bureau(shuiquan.VerifySaving(right=name, year=year, volume_l=saved_m3 * 1000, measure="工艺改造", document=DOCUMENT))
+            saved = {"right": name, "year": year, "volume_l": saved_m3 * 1000}
+            self.bureau(shuiquan.VerifySaving(**saved, measure="工艺改造", document=DOCUMENT))
         if money_yuan:
             self.count += 1
-            self.operator(shuiquan.DepositMoney(party=party, amount_fen=money_yuan * 100, reference=f"bank-{self.count}"))
+            reference = f"bank-{self.count}"
+            self.operator(shuiquan.DepositMoney(party=party, amount_fen=money_yuan * 100, reference=reference))
 
     def add_meter(self, code: str, shares: tuple[tuple[str, int], ...], **fields: Any) -> None:
         """An intake `Q-code` and its meter, installed the day before."""
         self.bureau(
-            shuiquan.RegisterIntake(code=f"Q-{code}", name=code, kind="intake", source="surface", township="town", licensed_l=10**8),
+            shuiquan.RegisterIntake(
+                code=f"Q-{code}", name=code, kind="intake", source="surface", township="town", licensed_l=10**8
+            ),
             shuiquan.InstallMeter(
                 **{
                     "code": code, "intake": f"Q-{code}", "modulus_l": 10**12, "max_l_per_hour": 10**7, "first_l": 0,
@@ -137,6 +152,36 @@ class World:
         """Open instruments for continuous trading."""
         self.operator(*(shuiquan.OpenMarket(instrument=name) for name in instruments or ("SW-A",)))
 
+    def parts(self) -> dict[str, bytes]:
+        """What a refusal must leave as it is: accounts, caps, orders and all else but clock, actors and identities."""
+        state = logical_state(self.exchange.state)
+        return {name: state[name] for name in state if name not in {"clock", "register", "actors", "identities"}}
+
+    def check_sums(self) -> None:
+        """Escrows are what live orders owe; caps and holders show the sums of their holdings."""
+        state = self.exchange.state
+        accounts, orders, terms = state.accounts, state.books.orders, state.market.terms
+        account, balance, owed = accounts.account, accounts.balance, np.zeros(len(accounts.balance), np.int64)
+        for slot in np.flatnonzero(orders["order_id"]):
+            row = terms["account"][slot]
+            if orders["side"][slot] == Side.BUY:
+                owed[accounts.party["money"][account["owner"][row]]] += terms["escrow"][slot]
+            else:
+                owed[row] += orders["quantity"][slot] * state.market.instrument["lot_l"][orders["book"][slot]]
+        assert (balance[:, 1] == owed).all(), "escrow is not what live orders owe"
+        holdings = np.flatnonzero(account["kind"] == 0)
+        over = np.zeros(len(accounts.party), np.int64)
+        np.subtract.at(over, account["owner"][holdings], balance[holdings, 3])
+        assert (accounts.party["over_l"] == over).all(), "over-use of a holder is not the sum of his rights"
+        for cap in state.caps:
+            rights = [state.rights[right] for right in account["reference"][holdings]]
+            covered = zip(holdings, rights, account["year"][holdings], strict=True)
+            under = [row for row, right, year in covered if cap_covers(cap, right, year)]
+            free, escrowed, taken, beyond = balance[under].sum(axis=0).tolist()
+            shown = accounts.cap[["held_l", "used_l", "over_l", "imported_l", "exported_l"]][cap.cap].item()
+            moved = account["bought_l"][under].sum(), account["sold_l"][under].sum()
+            assert shown == (free + escrowed, taken + beyond, -beyond, *moved), f"cap {cap.cap}"
+
     def check(self) -> None:
         """Every rule that must hold after every fact, and that replay reproduces this very state."""
         exchange = self.exchange
@@ -147,14 +192,13 @@ class World:
         caps = accounts.cap
         index = caps["limit_l"] + caps["imported_l"] - caps["exported_l"] + caps["over_allocated_l"]
         assert (caps["held_l"] + caps["used_l"] <= index).all(), "a cell is above its index"
+        self.check_sums()
         with shuiquan.open(self.path, readonly=True) as replayed:
             assert replayed.state_hash() == exchange.state_hash(), differing(replayed, exchange)
 
 
 def differing(one: Any, other: Any) -> list[str]:
     """Names of the parts in which two states differ."""
-    from ledger.statehash import logical_state
-
     first, second = logical_state(one.state), logical_state(other.state)
     return [name for name in first if first[name] != second[name]]
 

@@ -18,7 +18,7 @@ UNITS: Final = {"volume": VOLUME_UNITS, "area": AREA_UNITS, "quota": QUOTA_UNITS
 LARGEST: Final = 2**61
 EARLIEST, LATEST = date(1970, 1, 1), date(2115, 12, 31)
 EXCEL_EPOCH: Final = date(1899, 12, 30)
-KEY_LENGTH: Final = 64
+KEY_LENGTH, CREDIT_LENGTH = 64, 18
 
 CREDIT_SIGNS: Final = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 """The 31 signs of a credit code: no I, O, S, V, Z (GB 32100-2015)."""
@@ -131,7 +131,8 @@ def shares(text: str) -> tuple[tuple[str, int], ...]:
 def credit_code(text: str) -> str:
     """Read a unified social credit code. Raises Refused (CREDIT_CODE_INVALID)."""
     code = plain(text).upper()
-    if len(code) != 18 or any(sign not in CREDIT_SIGNS for sign in code) or credit_check(code[:17]) != code[17]:
+    signs = len(code) == CREDIT_LENGTH and all(sign in CREDIT_SIGNS for sign in code)
+    if not signs or credit_check(code[:-1]) != code[-1]:
         rule = Hint("18 signs, the last the check character of GB 32100-2015", "18 位 末位为 GB 32100-2015 校验码")
         raise Refused(Code.CREDIT_CODE_INVALID, "credit_code", text, rule)
     return code

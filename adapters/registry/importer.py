@@ -35,7 +35,7 @@ class Exchange(Protocol):
     def preview(self, content: Sequence[Command], *, actor: str, role: Role, approver: str = "") -> Answer:
         """Decide without recording."""
 
-    def submit(  # noqa: PLR0913 - the exchange's own signature
+    def submit(
         self,
         content: Sequence[Command],
         *,
@@ -64,7 +64,7 @@ class ImportReport(msgspec.Struct, frozen=True, kw_only=True):
     last_seq: int = 0
 
 
-def import_register(  # noqa: PLR0913 - what, by whom, approved by whom, under which id, and how
+def import_register(
     exchange: Exchange,
     folder: Path,
     *,

@@ -1,13 +1,15 @@
 """The side register: personal data of holders, encrypted a person, erasable (contract K12).
 
-A fact carries only a salted commitment. Each person's fields are encrypted with a key of their own, which is kept
-encrypted under the register's master key; erasing deletes both, and the journal stays as it is.
+A fact carries only a salted commitment, and the register keeps a person's fields under it, encrypted with a key of
+their own, which is kept encrypted under the register's master key. Erasing deletes both; the journal stays as it is.
 """
 
 import hashlib
 import os
 import secrets
 import sqlite3
+from collections.abc import Collection
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -15,52 +17,57 @@ from cryptography.fernet import Fernet
 
 from ledger.commands import Person
 
-SCHEMA = "CREATE TABLE IF NOT EXISTS persons (party TEXT PRIMARY KEY, commitment BLOB, wrapped_key BLOB, sealed BLOB)"
+SCHEMA = "CREATE TABLE IF NOT EXISTS persons (commitment BLOB PRIMARY KEY, party TEXT, wrapped_key BLOB, sealed BLOB)"
+SALT_BYTES = 32
 
 
 class PartyRegister:
-    """A file beside the ledger, and the file of its master key."""
+    """A file beside the ledger, and the file of its master key; both are made when the first person is sealed."""
 
     def __init__(self, path: Path, key_path: Path) -> None:
-        """Open the register; both files are made when the first person is sealed."""
+        """A register in these files."""
         self._path, self._key_path = path, key_path
 
     def seal(self, party: str, person: Person) -> bytes:
-        """Keep a person's data and return its commitment; the same data again gives the same commitment."""
-        known = self._row(party) if self.reveal(party) == person else None
-        if known:
-            return known[0]
-        packed = secrets.token_bytes(32) + msgspec.msgpack.encode(person)
+        """Keep a person's data and return its commitment; the same data of the same holder keeps its commitment."""
+        for (commitment,) in self._select("SELECT commitment FROM persons WHERE party = ?", party):
+            if self.reveal(commitment) == person:
+                return bytes(commitment)
+        packed = secrets.token_bytes(SALT_BYTES) + msgspec.msgpack.encode(person)
         commitment = hashlib.sha256(packed).digest()
         key = Fernet.generate_key()
-        row = (party, commitment, self._master(create=True).encrypt(key), Fernet(key).encrypt(packed))
-        with self._connect() as connection:
-            connection.execute("INSERT OR REPLACE INTO persons VALUES (?,?,?,?)", row)
+        row = (commitment, party, self._master(create=True).encrypt(key), Fernet(key).encrypt(packed))
+        with closing(self._connect()) as connection, connection:
+            connection.execute("INSERT INTO persons VALUES (?,?,?,?)", row)
         return commitment
 
-    def reveal(self, party: str) -> Person | None:
-        """A person's data, or None where there is none (any more)."""
-        if not self._path.exists():
-            return None
-        found = self._row(party)
+    def reveal(self, commitment: bytes) -> Person | None:
+        """The data behind a commitment, or None where there is none (any more)."""
+        found = self._select("SELECT wrapped_key, sealed FROM persons WHERE commitment = ?", commitment)
         if not found:
             return None
-        _, wrapped_key, sealed = found
+        wrapped_key, sealed = found[0]
         packed = Fernet(self._master().decrypt(wrapped_key)).decrypt(sealed)
-        return msgspec.msgpack.decode(packed[32:], type=Person)
+        return msgspec.msgpack.decode(packed[SALT_BYTES:], type=Person)
 
-    def erase(self, party: str) -> bool:
-        """Delete a person's data and key for good. Returns whether there was any."""
+    def erase(self, commitment: bytes) -> bool:
+        """Delete the data and key behind a commitment for good. Returns whether there was any."""
         if not self._path.exists():
             return False
-        with self._connect() as connection:
-            return connection.execute("DELETE FROM persons WHERE party = ?", (party,)).rowcount > 0
+        with closing(self._connect()) as connection, connection:
+            return connection.execute("DELETE FROM persons WHERE commitment = ?", (commitment,)).rowcount > 0
 
-    def _row(self, party: str) -> tuple[bytes, bytes, bytes] | None:
-        with self._connect() as connection:
-            found = connection.execute("SELECT commitment, wrapped_key, sealed FROM persons WHERE party = ?", (party,))
-            row: tuple[bytes, bytes, bytes] | None = found.fetchone()
-            return row
+    def keep_only(self, commitments: Collection[bytes]) -> None:
+        """Delete what no fact refers to: the data of registrations that were refused or never recorded."""
+        for (commitment,) in self._select("SELECT commitment FROM persons"):
+            if bytes(commitment) not in commitments:
+                self.erase(commitment)
+
+    def _select(self, statement: str, *parameters: object) -> list[tuple[bytes, ...]]:
+        if not self._path.exists():
+            return []
+        with closing(self._connect()) as connection:
+            return connection.execute(statement, parameters).fetchall()
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path)

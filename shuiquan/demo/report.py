@@ -92,7 +92,8 @@ def show_coverage(exchange: Exchange, at_ns: int) -> None:
     """Step 3: how much is measured."""
     found = coverage(exchange.query(COVERAGE_QUERY), exchange.policy, at_ns)
     console.print(
-        f"  取水口计量率 metered intakes {found.metered}/{found.intakes} = {show_share(found.metered, found.intakes)} · "
+        f"  取水口计量率 metered intakes {found.metered}/{found.intakes} = "
+        f"{show_share(found.metered, found.intakes)} · "
         f"按许可水量 by licensed volume {show_share(found.metered_l, found.licensed_l)} · "
         f"规模以上在线计量率 online above scale "
         f"{found.online_working}/{found.online_required} = "
@@ -175,7 +176,8 @@ def show_over_use(exchange: Exchange, found: OverUse) -> None:
     seqs = np.concatenate([readings["seq"], removals["seq"], uses["seq"]])
     console.print(
         f"    同一决定 one decision, seq {seqs.min()}–{seqs.max()}: 撤回挂单 offers withdrawn {len(removals)} "
-        f"({show_m3(int(removals['released'].sum()))} m³), 记超用 over-use booked {show_m3(int(uses['over_l'].sum()))} m³"
+        f"({show_m3(int(removals['released'].sum()))} m³), "
+        f"记超用 over-use booked {show_m3(int(uses['over_l'].sum()))} m³"
     )
     if not len(removals) or found.after[1] or not found.after[2]:
         raise SystemExit("the offers were not withdrawn")

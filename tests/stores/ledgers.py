@@ -1,0 +1,161 @@
+"""Ledgers on disk for tests of the store: filled once, copied for each test, played on by processes of their own."""
+
+import hashlib
+import itertools
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from adapters.stores.sqlite import JournalRecorder, SQLiteStore
+from ledger.audit import Verification, verify
+from ledger.rows import SUBMISSIONS
+from ledger.submissions import Submission
+from shuiquan.exchange import Exchange
+from tests.ledger.scripts import play, populate
+from tests.world import World
+
+ROOT = Path(__file__).parents[2]
+Script = list[tuple[int, Submission]]
+Span = tuple[int, int]
+
+UNWRITTEN, UNCOMMITTED, WRITTEN = "unwritten", "uncommitted", "written"
+"""Moments at which a process kills itself: before a commit, within its transaction, and behind it but unacknowledged."""
+
+
+def start(program: str, *arguments: object) -> subprocess.Popen[str]:
+    """Start a process that runs the text of a program; its standard input and output are pipes of lines."""
+    command = [sys.executable, "-c", program, *map(str, arguments)]
+    return subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def finished(child: subprocess.Popen[str]) -> tuple[int, list[str]]:
+    """Wait for a process; its exit status and the whole lines that it still had to say."""
+    said, _ = child.communicate()
+    return child.returncode, [line for line in said.splitlines(keepends=True) if line.endswith("\n")]
+
+
+def filled(path: Path, script: Script) -> World:
+    """Make a ledger with holders, meters and open markets, and play a script on it under command ids of its own."""
+    world = World(path)
+    populate(world)
+    play(world, [(at_ns, one._replace(command_id=f"filled-{one.command_id}")) for at_ns, one in script])
+    return world
+
+
+def copied(source: Path, target: Path) -> Path:
+    """Copy the journal of a closed ledger, as it is on disk, to another place."""
+    for suffix in ("", "-wal"):
+        if (file := Path(f"{source}{suffix}")).exists():
+            shutil.copy(file, f"{target}{suffix}")
+    return target
+
+
+def resumed(path: Path, **options: int) -> World:
+    """Open a ledger that exists; command ids go on where no earlier one can be."""
+    world = World(path, **options)
+    world.count = 10_000
+    return world
+
+
+def facts_hash(exchange: Exchange) -> str:
+    """One hash over the canonical bytes of all facts."""
+    digest = hashlib.sha256()
+    for packed in exchange.canonical_facts():
+        digest.update(packed)
+    return digest.hexdigest()
+
+
+def recorded(exchange: Exchange) -> dict[str, Span]:
+    """First and last `seq` of every submission in the journal, by its command id, in order."""
+    return {
+        told.fact["command_id"].decode(): (told.seq, told.seq + int(told.fact["facts"]) - 1)
+        for told in exchange.facts()
+        if told.topic == SUBMISSIONS
+    }
+
+
+def verified(path: Path) -> Verification:
+    """Verify a journal, read beside whoever writes it."""
+    store = SQLiteStore(path, writable=False)
+    try:
+        return verify(store)
+    finally:
+        store.close()
+
+
+def submit_all(world: World, script: Script) -> Iterator[tuple[str, Span, bool, str]]:
+    """Submit a script one by one: command id, span, whether it was a repetition, and the state hash afterwards."""
+    for at_ns, submission in script:
+        world.clock.at_ns = at_ns
+        (answer,) = world.exchange.submit_many([submission])
+        if isinstance(answer, Exception):
+            raise answer
+        yield submission.command_id, (answer.first_seq, answer.last_seq), answer.repeated, world.exchange.state_hash()
+
+
+class Ending(NamedTuple):
+    """What an undisturbed run of a script leads to: spans, the state hash after each submission, the hash of facts."""
+
+    spans: dict[str, Span]
+    states: list[str]
+    facts: str
+
+
+def undisturbed(path: Path, script: Script) -> Ending:
+    """Play a script on a ledger without any accident."""
+    world = resumed(path)
+    before = world.exchange.state_hash()
+    steps = list(submit_all(world, script))
+    ending = Ending({step[0]: step[1] for step in steps}, [before, *(step[3] for step in steps)], facts_hash(world.exchange))
+    world.exchange.close()
+    return ending
+
+
+def die(*_: object) -> None:
+    """End this process as a crash would."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def die_at(moment: str, number: int) -> None:
+    """Make this process kill itself around its `number`-th commit from now on."""
+    append, insert, commits = SQLiteStore.append, JournalRecorder._insert_events, itertools.count()
+    dying = ""
+
+    def deadly_insert(*arguments: Any, **options: Any) -> Any:
+        inserted = insert(*arguments, **options)
+        if dying == UNCOMMITTED:
+            die()
+        return inserted
+
+    def deadly_append(*arguments: Any) -> None:
+        nonlocal dying
+        dying = moment if next(commits) == number else ""
+        if dying == UNWRITTEN:
+            die()
+        append(*arguments)
+        if dying == WRITTEN:
+            die()
+
+    SQLiteStore.append = deadly_append  # type: ignore[method-assign]
+    JournalRecorder._insert_events = deadly_insert  # type: ignore[method-assign]
+
+
+def play_aloud(path: Path, script: Script, moment: str, number: int) -> None:
+    """Play a script as a process of its own, saying when a submission begins and what was acknowledged."""
+    world = resumed(path, page_facts=64)
+    die_at(moment, number)
+    for count, (at_ns, submission) in enumerate(script):
+        world.clock.at_ns = at_ns
+        sys.stdout.write(f"begun {count}\n")
+        sys.stdout.flush()
+        (answer,) = world.exchange.submit_many([submission])
+        if isinstance(answer, Exception):
+            raise answer
+        sys.stdout.write(f"acknowledged {submission.command_id} {answer.first_seq} {answer.last_seq}\n")
+        sys.stdout.flush()
+    world.exchange.close()
