@@ -54,8 +54,8 @@ class Decider:
         elif submission.linked:
             self.decide_linked(submission.content)
         else:
-            for command in submission.content:
-                self.decide_command(command)
+            for index, command in enumerate(submission.content):
+                self.decide_command(command, index)
         row["facts"] = state.next_seq - first_seq
         self.cut()
         return make_answer(first_seq, state.next_seq - 1, state.at_ns, self.segments[start:])
@@ -129,12 +129,12 @@ class Decider:
             state.books, state.tape, state.accounts, state.market, state.metering, state.journal, content, actor
         )
 
-    def decide_command(self, command: Command) -> bool:
+    def decide_command(self, command: Command, index: int) -> bool:
         """One command: its facts, or the fact of its refusal. Returns whether it was accepted."""
         try:
             decided = list(ACTS[type(command)](self.state, command))
         except Refused as refusal:
-            self.emit(refusal_fact(command, refusal))
+            self.emit(refusal_fact(command, index, refusal))
             return False
         for fact in decided:
             seq = self.emit(fact)
@@ -145,23 +145,22 @@ class Decider:
     def decide_linked(self, content: Sequence[Command]) -> None:
         """All commands or none: when one is refused, the others leave a refusal that says so."""
         before, start, submissions = copy.deepcopy(self.state), len(self.segments), list(self._submissions)
-        accepted = [self.decide_command(command) for command in content]
+        accepted = [self.decide_command(command, index) for index, command in enumerate(content)]
         if all(accepted):
             return
         refusals = iter([f for s in self.segments[start:] for _, _, f in s.rare if isinstance(f, facts.CommandRefused)])
         del self.segments[start:]
         self._submissions = submissions
         self.state.restore(before)
-        for command, was_accepted in zip(content, accepted, strict=True):
+        for index, (command, was_accepted) in enumerate(zip(content, accepted, strict=True)):
             linked = Refused(Code.LINKED_REFUSED, "linked", type(command).__name__)
-            self.emit(refusal_fact(command, linked) if was_accepted else next(refusals))
+            self.emit(refusal_fact(command, index, linked) if was_accepted else next(refusals))
 
 
-def refusal_fact(command: Command, refusal: Refused) -> facts.CommandRefused:
+def refusal_fact(command: Command, index: int, refusal: Refused) -> facts.CommandRefused:
     """The fact of a refused command."""
-    return facts.CommandRefused(
-        type(command).__name__, int(refusal.code), refusal.field, str(refusal.value)[:200], refusal.rule
-    )
+    value = str(refusal.value)[:200]
+    return facts.CommandRefused(type(command).__name__, index, int(refusal.code), refusal.field, value, refusal.rule)
 
 
 def know_actor(state: State, name: str, role: Role) -> int:

@@ -255,9 +255,10 @@ class AgreementSettled(Fact, frozen=True):
 
 
 class CommandRefused(Fact, frozen=True):
-    """A command that a rule forbade: which, why, and the value in question."""
+    """A command that a rule forbade: which, its index in the submission, why, and the value in question."""
 
     command: str
+    index: int
     code: int
     field: str
     value: str

@@ -20,6 +20,7 @@ Progress = Callable[[int, int], None]
 """Called with the position and the last `seq` of what has been read."""
 
 JOINED_FACTS: Final = 262_144
+YEAR_BASE: Final = 10_000  # above any year: right x base + year is one number
 
 
 def read_chain(store: Store, after: int = 0, digest: bytes = GENESIS) -> Iterator[Record]:
@@ -97,8 +98,8 @@ def replay_pages(state: State, pages: dict[str, list[Array]]) -> None:
     """Apply frequent facts in one compiled call."""
     columns = [np.concatenate([np.zeros(0, dtype), *pages.get(topic, ())]) for topic, dtype in rows.PAGE_DTYPES.items()]
     readings, uses = columns[3], columns[4]
-    for right, year in {(int(r), int(y)) for r, y in zip(uses["right"], uses["year"], strict=True)}:
-        ensure_holding(state, right, year)
+    for pair in np.unique(uses["right"].astype(np.int64) * YEAR_BASE + uses["year"]):
+        ensure_holding(state, *divmod(int(pair), YEAR_BASE))
     state.reserve_live(len(columns[0]), len(readings))
     journal = state.journal._replace(
         orders=columns[0], trades=columns[1], removals=columns[2], readings=readings, uses=uses,

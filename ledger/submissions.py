@@ -45,7 +45,24 @@ def content_digest(content: Content) -> bytes:
 
 def check_submission(submission: Submission) -> None:
     """Raise Refused for a submission that is malformed or not authorised: it leaves no facts (K7, K29)."""
+    check_names(submission)
     content = submission.content
+    if not isinstance(content, Sequence | np.ndarray):
+        raise Refused(Code.WRONG_TYPE, "commands", type(content).__name__, "a command, a list of them, or an array")
+    if not len(content):
+        raise Refused(Code.EMPTY, "commands", len(content), "at least one")
+    if len(content) > MAX_BATCH:
+        raise Refused(Code.BATCH_TOO_LARGE, "commands", len(content), f"at most {MAX_BATCH}")
+    approved = bool(submission.approver) and submission.approver != submission.actor
+    if isinstance(content, np.ndarray):
+        check_array(content, submission.role, approved=approved)
+        return
+    for command in content:
+        check_command(command, submission.role, approved=approved)
+
+
+def check_names(submission: Submission) -> None:
+    """Raise Refused for an actor, approver or command id that is no short printable text."""
     for field in ("actor", "command_id", "approver"):
         value = getattr(submission, field)
         if not isinstance(value, str):
@@ -54,36 +71,27 @@ def check_submission(submission: Submission) -> None:
             raise Refused(Code.OUT_OF_RANGE, field, value, f"printable, at most {MAX_NAME} bytes")
         if not value and field != "approver":
             raise Refused(Code.EMPTY, field, value, "")
-    if not isinstance(content, Sequence | np.ndarray):
-        raise Refused(Code.WRONG_TYPE, "commands", type(content).__name__, "a command, a list of them, or an array")
-    if not 0 < len(content) <= MAX_BATCH:
-        raise Refused(
-            Code.BATCH_TOO_LARGE if len(content) else Code.EMPTY, "commands", len(content), f"1 to {MAX_BATCH}"
-        )
-    if isinstance(content, np.ndarray) and content.ndim != 1:
-        raise Refused(Code.WRONG_TYPE, "commands", content.shape, "an array of one dimension")
-    approved = bool(submission.approver) and submission.approver != submission.actor
-    if isinstance(content, np.ndarray):
-        check_array(content, submission.role, approved=approved)
-        return
-    for command in content:
-        if type(command) not in AUTHORITY:
-            raise Refused(Code.WRONG_TYPE, "command", type(command).__name__, "one of ledger.commands")
-        roles, needs_approver = AUTHORITY[type(command)]
-        if submission.role not in roles:
-            raise Refused(
-                Code.NOT_AUTHORISED, "role", submission.role.name, "one of " + ", ".join(r.name for r in roles)
-            )
-        if needs_approver and not approved:
-            raise Refused(Code.NEEDS_APPROVER, "approver", submission.approver, type(command).__name__)
-        try:
-            msgspec.convert(msgspec.to_builtins(command), type(command))
-        except msgspec.ValidationError as problem:
-            raise Refused(Code.OUT_OF_RANGE, type(command).__name__, str(problem), "see ledger.commands") from None
+
+
+def check_command(command: Command, role: Role, *, approved: bool) -> None:
+    """Raise Refused for a command of a wrong type or out of its limits, or that the role may not give."""
+    if type(command) not in AUTHORITY:
+        raise Refused(Code.WRONG_TYPE, "command", type(command).__name__, "one of ledger.commands")
+    roles, needs_approver = AUTHORITY[type(command)]
+    if role not in roles:
+        raise Refused(Code.NOT_AUTHORISED, "role", role.name, "one of " + ", ".join(r.name for r in roles))
+    if needs_approver and not approved:
+        raise Refused(Code.NEEDS_APPROVER, "approver", "", type(command).__name__)
+    try:
+        msgspec.convert(msgspec.to_builtins(command), type(command))
+    except msgspec.ValidationError as problem:
+        raise Refused(Code.OUT_OF_RANGE, type(command).__name__, str(problem), "see ledger.commands") from None
 
 
 def check_array(content: Array, role: Role, *, approved: bool) -> None:
     """Raise Refused for a batch of orders or readings of a wrong layout, or from a role that may not give it."""
+    if content.ndim != 1:
+        raise Refused(Code.WRONG_TYPE, "commands", content.shape, "an array of one dimension")
     if content.dtype == rows.ORDER:
         allowed = ORDER_ROLES
     elif content.dtype == rows.READING:

@@ -90,16 +90,17 @@ class Writer:
             known = self._recent.get(name) or self._store.key(*name)
             if known:
                 check_repeat(submission, known, digest)
-                return self.answer(known)._replace(repeated=True)
+                return read_answer(self._store, known)._replace(repeated=True)
         except Refused as refusal:
             return refusal
         answer = self._decider.decide(submission, now_ns)
         pending[name] = (Key(*name, digest, answer.first_seq, answer.last_seq), answer)
         return answer
 
-    def answer(self, key: Key) -> Answer:
-        """The answer that a recorded submission was given, from its facts."""
-        return read_answer(self._store, key)
+    def answer(self, actor: str, command_id: str) -> Answer | None:
+        """What a recorded submission was answered, from its facts; None where there was none."""
+        known = self._recent.get((actor, command_id)) or self._store.key(actor, command_id)
+        return read_answer(self._store, known)._replace(repeated=True) if known else None
 
     def _record(self, keys: Sequence[Key]) -> None:
         policy = self.state.policy.version if self.state.policy else 0

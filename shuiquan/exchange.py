@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import copy
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self
 
 import msgspec
 
@@ -40,6 +41,10 @@ Clock = Callable[[], int]
 """Gives UTC nanoseconds. Nothing else in the product reads a clock (contract K2)."""
 
 
+POLL_S: Final = 0.1
+"""How often a follower looks for records of another process."""
+
+
 class Told(NamedTuple):
     """One fact as a subscriber gets it: a struct of `ledger.facts` if rare, a row of `ledger.rows` if frequent."""
 
@@ -63,6 +68,7 @@ class Exchange:
         self._store, self._writer, self._views, self._parties = store, writer, views, parties
         self._clock = clock
         self._writable = writable
+        self._committed = threading.Condition()
 
     # submitting
 
@@ -99,7 +105,10 @@ class Exchange:
             raise Refused(Code.LEDGER_CLOSED, "ledger", str(self._store.path), "it was opened for reading")
         sealed = [one._replace(content=sealed_content(one.content, self._parties)) for one in submissions]
         try:
-            return self._writer.commit(sealed, self._clock())
+            answers = self._writer.commit(sealed, self._clock())
+            with self._committed:
+                self._committed.notify_all()
+            return answers
         finally:
             if any(after.content is not before.content for after, before in zip(sealed, submissions, strict=True)):
                 self._parties.keep_only(commitments(self.state))
@@ -164,6 +173,10 @@ class Exchange:
             level_rows(self.state.books, book, Side.SELL, levels, None),
         )
 
+    def answer(self, actor: str, command_id: str) -> Answer | None:
+        """What a submission was answered, None when no such command id of this actor is recorded."""
+        return self._writer.answer(actor, command_id)
+
     def query(self, statement: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
         """Rows of an SQL query over the read models (`docs/views.md`), caught up to the last durable position."""
         self._views.catch_up(self._store)
@@ -203,6 +216,37 @@ class Exchange:
                     Told(position, int(row["seq"]), int(row["at_ns"]), topic, row) for page in pages for row in page
                 ]
             yield from sorted(found, key=lambda told: told.seq)
+
+    def subscribe(self, after: int = 0, wait_s: float | None = None) -> Iterator[Told]:
+        """Follow the facts behind a position, each once and in order, as they become durable.
+
+        Waits up to `wait_s` seconds for more when all are told, and ends when none come; without it, ends at once.
+        Use it in a thread of its own. Another process follows with a ledger opened `readonly`.
+        """
+        while True:
+            before = after
+            for told in self.facts(after):
+                yield told
+                after = told.position
+            if after == before and not self._more(after, wait_s):
+                return
+
+    def _more(self, after: int, wait_s: float | None) -> bool:
+        """Whether records follow a position, after waiting for them if need be."""
+        deadline_s = 0.0 if wait_s is None else wait_s
+        while deadline_s > 0:
+            if self._head_position() > after:
+                return True
+            pause_s = min(deadline_s, POLL_S)
+            with self._committed:
+                self._committed.wait(pause_s)
+            deadline_s -= pause_s
+        return self._head_position() > after
+
+    def _head_position(self) -> int:
+        """Position of the last durable record, whoever wrote it."""
+        head = self._store.head()
+        return head.position if head else 0
 
     def canonical_facts(self) -> Iterator[bytes]:
         """Canonical bytes of every durable fact in order: the same however the facts were paged (contract K8)."""

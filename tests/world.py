@@ -1,16 +1,25 @@
 """A ledger of the test district with a few holders, ready to trade: what most ledger tests start from."""
 
+import copy
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 import shuiquan
 from ledger.answers import Answer
+from ledger.audit import check_state
 from ledger.commands import Command
+from ledger.decider import Decider
 from ledger.fold import cap_covers
+from ledger.journal.pages import MAX_PAGE_FACTS
+from ledger.journal.records import GENESIS, chain, parse, segments
 from ledger.policy import Policy
+from ledger.replay import replay
+from ledger.state import State
 from ledger.statehash import logical_state
+from ledger.submissions import Submission, check_submission
 from shuiquan import Action, OrderType, Role, Side, TimeInForce
 from tests.districts import DAY_NS, START_NS, Clock, district
 
@@ -27,9 +36,7 @@ class World:
     def __init__(self, path: Path, policy: Policy | None = None, **options: Any) -> None:
         self.path = path
         self.clock = Clock()
-        self.exchange = shuiquan.open(
-            path, policy=policy or district(), clock=self.clock, ledger_id="test", **options
-        )
+        self.exchange = shuiquan.open(path, policy=policy or district(), clock=self.clock, ledger_id="test", **options)
         self.count = 0
 
     def reopen(self, **options: Any) -> None:
@@ -157,31 +164,6 @@ class World:
         state = logical_state(self.exchange.state)
         return {name: state[name] for name in state if name not in {"clock", "register", "actors", "identities"}}
 
-    def check_sums(self) -> None:
-        """Escrows are what live orders owe; caps and holders show the sums of their holdings."""
-        state = self.exchange.state
-        accounts, orders, terms = state.accounts, state.books.orders, state.market.terms
-        account, balance, owed = accounts.account, accounts.balance, np.zeros(len(accounts.balance), np.int64)
-        for slot in np.flatnonzero(orders["order_id"]):
-            row = terms["account"][slot]
-            if orders["side"][slot] == Side.BUY:
-                owed[accounts.party["money"][account["owner"][row]]] += terms["escrow"][slot]
-            else:
-                owed[row] += orders["quantity"][slot] * state.market.instrument["lot_l"][orders["book"][slot]]
-        assert (balance[:, 1] == owed).all(), "escrow is not what live orders owe"
-        holdings = np.flatnonzero(account["kind"] == 0)
-        over = np.zeros(len(accounts.party), np.int64)
-        np.subtract.at(over, account["owner"][holdings], balance[holdings, 3])
-        assert (accounts.party["over_l"] == over).all(), "over-use of a holder is not the sum of his rights"
-        for cap in state.caps:
-            rights = [state.rights[right] for right in account["reference"][holdings]]
-            covered = zip(holdings, rights, account["year"][holdings], strict=True)
-            under = [row for row, right, year in covered if cap_covers(cap, right, year)]
-            free, escrowed, taken, beyond = balance[under].sum(axis=0).tolist()
-            shown = accounts.cap[["held_l", "used_l", "over_l", "imported_l", "exported_l"]][cap.cap].item()
-            moved = account["bought_l"][under].sum(), account["sold_l"][under].sum()
-            assert shown == (free + escrowed, taken + beyond, -beyond, *moved), f"cap {cap.cap}"
-
     def check(self) -> None:
         """Every rule that must hold after every fact, and that replay reproduces this very state."""
         exchange = self.exchange
@@ -192,9 +174,65 @@ class World:
         caps = accounts.cap
         index = caps["limit_l"] + caps["imported_l"] - caps["exported_l"] + caps["over_allocated_l"]
         assert (caps["held_l"] + caps["used_l"] <= index).all(), "a cell is above its index"
-        self.check_sums()
+        check_sums(exchange.state)
         with shuiquan.open(self.path, readonly=True) as replayed:
             assert replayed.state_hash() == exchange.state_hash(), differing(replayed, exchange)
+
+
+class Fork(World):
+    """A world on a copy of another's state: it decides in memory alone and writes nothing."""
+
+    def __init__(self, base: World) -> None:
+        self.clock, self.count = Clock(base.clock.at_ns), base.count
+        self.before, state = copy.deepcopy(base.exchange.state), copy.deepcopy(base.exchange.state)
+        self.exchange = copy.copy(base.exchange)
+        self.exchange._writer = SimpleNamespace(state=state)
+        self.decider = Decider(state)
+
+    def submit(self, content: Any, who: dict[str, Any], **options: Any) -> Answer:
+        """Decide under a fresh command id."""
+        self.count += 1
+        listed = [content] if isinstance(content, Command) else content
+        submission = Submission(listed, command_id=f"c{self.count}", **who, **options)
+        check_submission(submission)
+        return self.decider.decide(submission, self.clock())
+
+    def check(self) -> None:
+        """Every rule that must hold, and that the facts lead from the state before to the very state now."""
+        state, replayed = self.exchange.state, copy.deepcopy(self.before)
+        check_state(state)
+        check_sums(state)
+        stored = [packed for _, packed, _ in chain(list(self.decider.drafts(MAX_PAGE_FACTS)), GENESIS, 1)]
+        for decoded in segments((parse(at, packed) for at, packed in enumerate(stored, 1)), replayed.next_seq):
+            replay(replayed, decoded)
+        one, other = logical_state(state), logical_state(replayed)
+        assert one == other, [name for name in one if one[name] != other[name]]
+        self.before = replayed
+
+
+def check_sums(state: State) -> None:
+    """Escrows are what live orders owe; caps and holders show the sums of their holdings."""
+    accounts, orders, terms = state.accounts, state.books.orders, state.market.terms
+    account, balance, owed = accounts.account, accounts.balance, np.zeros(len(accounts.balance), np.int64)
+    for slot in np.flatnonzero(orders["order_id"]):
+        row = terms["account"][slot]
+        if orders["side"][slot] == Side.BUY:
+            owed[accounts.party["money"][account["owner"][row]]] += terms["escrow"][slot]
+        else:
+            owed[row] += orders["quantity"][slot] * state.market.instrument["lot_l"][orders["book"][slot]]
+    assert (balance[:, 1] == owed).all(), "escrow is not what live orders owe"
+    holdings = np.flatnonzero(account["kind"] == 0)
+    over = np.zeros(len(accounts.party), np.int64)
+    np.subtract.at(over, account["owner"][holdings], balance[holdings, 3])
+    assert (accounts.party["over_l"] == over).all(), "over-use of a holder is not the sum of his rights"
+    for cap in state.caps:
+        rights = [state.rights[right] for right in account["reference"][holdings]]
+        covered = zip(holdings, rights, account["year"][holdings], strict=True)
+        under = [row for row, right, year in covered if cap_covers(cap, right, year)]
+        free, escrowed, taken, beyond = balance[under].sum(axis=0).tolist()
+        shown = accounts.cap[["held_l", "used_l", "over_l", "imported_l", "exported_l"]][cap.cap].item()
+        moved = account["bought_l"][under].sum(), account["sold_l"][under].sum()
+        assert shown == (free + escrowed, taken + beyond, -beyond, *moved), f"cap {cap.cap}"
 
 
 def differing(one: Any, other: Any) -> list[str]:
@@ -203,4 +241,4 @@ def differing(one: Any, other: Any) -> list[str]:
     return [name for name in first if first[name] != second[name]]
 
 
-__all__ = ["Action", "OrderType", "Side", "TimeInForce", "World"]
+__all__ = ["Action", "Fork", "OrderType", "Side", "TimeInForce", "World"]

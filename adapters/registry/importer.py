@@ -1,8 +1,8 @@
 """Importing a register: read a folder of sheets, report every fault by row, submit all or nothing."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import msgspec
 
@@ -13,7 +13,6 @@ from ledger.codes import Code
 from ledger.commands import AllocateCell, Command, IssueRight, RegisterRight, Role
 from ledger.facts import CommandRefused
 from ledger.policy import Policy
-from ledger.rows import SUBMISSIONS
 from ledger.state import State
 
 __all__ = ["Exchange", "Fault", "ImportReport", "Origin", "Register", "import_register", "read_register"]
@@ -47,8 +46,8 @@ class Exchange(Protocol):
     ) -> Answer:
         """Decide and record."""
 
-    def facts(self, after: int = 0) -> Iterator[Any]:
-        """Give every durable fact behind a position, with its `topic` and the `fact` itself."""
+    def answer(self, actor: str, command_id: str) -> Answer | None:
+        """Give what a recorded submission was answered, None where there was none."""
 
 
 class ImportReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,7 +92,7 @@ def import_register(
     if progress:
         progress(STEPS - 1, STEPS)
     # What a first import registered exists when it is repeated: then its command id says that this is the same one.
-    if dry_run or (faults and not (registered_before(faults) and submitted(exchange, actor, command_id))):
+    if dry_run or (faults and not (registered_before(faults) and exchange.answer(actor, command_id))):
         return msgspec.structs.replace(report, faults=faults)
     answer = exchange.submit(
         register.commands, actor=actor, role=Role.BUREAU, command_id=command_id, approver=approver, linked=True
@@ -149,13 +148,3 @@ def cell_of(command: AllocateCell | RegisterRight, year: int) -> tuple[object, .
 def registered_before(faults: Sequence[Fault]) -> bool:
     """Tell whether rows were refused because what they define exists."""
     return any(fault.code == Code.ALREADY_EXISTS for fault in faults)
-
-
-def submitted(exchange: Exchange, actor: str, command_id: str) -> bool:
-    """Tell whether an actor used a command id before, by the facts of the journal."""
-    return any(
-        told.topic == SUBMISSIONS
-        and told.fact["actor"] == actor.encode()
-        and told.fact["command_id"] == command_id.encode()
-        for told in exchange.facts()
-    )

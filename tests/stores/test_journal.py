@@ -1,0 +1,233 @@
+"""What a journal proves: damage and tampering are refused at their place, a failed commit leaves nothing."""
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+import pytest
+from eventsourcing.persistence import IntegrityError, StoredEvent
+from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteDatastore
+
+import shuiquan
+from adapters.stores.sqlite import STREAM, JournalDatastore, JournalRecorder
+from ledger import facts
+from ledger.journal.records import GENESIS, LENGTH, Header, parse
+from ledger.rows import ORDERS, SUBMISSIONS, TRADES, USES
+from shuiquan import Code, DepositMoney, Refused, Role
+from tests.districts import Clock, district
+from tests.ledger.scripts import random_script
+from tests.stores.ledgers import copied, facts_hash, finished, recorded, resumed, start, submit_all, undisturbed, verified
+from tests.world import World
+
+Row = tuple[int, str, bytes]  # position, topic, state
+
+
+@contextmanager
+def database(path: Path) -> Iterator[sqlite3.Connection]:
+    """The file of a ledger, as somebody opens it who goes around the program."""
+    with closing(sqlite3.connect(path)) as connection, connection:
+        yield connection
+
+
+def stored(path: Path) -> list[Row]:
+    """All records as they are stored."""
+    with database(path) as connection:
+        return connection.execute(
+            "SELECT originator_version, topic, state FROM stored_events ORDER BY originator_version"
+        ).fetchall()
+
+
+def store(path: Path, rows: Iterable[Row]) -> None:
+    """Put these records in the place of all that were there."""
+    with database(path) as connection:
+        connection.execute("DELETE FROM stored_events")
+        connection.executemany("INSERT INTO stored_events VALUES ('journal', ?, ?, ?)", rows)
+
+
+def rechained(rows: Sequence[Row], until: int | None = None) -> list[Row]:
+    """Records numbered anew, each with the hash of the one before, as far as a tamperer goes."""
+    made, previous = [], GENESIS
+    for position, (_, topic, state) in enumerate(rows, start=1):
+        record = parse(position, state)
+        if until is None or position <= until:
+            packed = msgspec.msgpack.encode(msgspec.structs.replace(record.header, previous=previous))
+            state = LENGTH.pack(len(packed)) + packed + record.body
+            previous = parse(position, state).digest
+        made.append((position, topic, state))
+    return made
+
+
+def rewritten(row: Row, body: bytes | None = None, **header: Any) -> Row:
+    """A record with another body or header."""
+    position, topic, state = row
+    record = parse(position, state)
+    packed = msgspec.msgpack.encode(msgspec.structs.replace(record.header, **header))
+    return position, header.get("topic", topic), LENGTH.pack(len(packed)) + packed + (record.body if body is None else body)
+
+
+def first_of(rows: Sequence[Row], topic: str) -> int:
+    """Index of the first record of a topic."""
+    return next(index for index, row in enumerate(rows) if row[1] == topic)
+
+
+def refused(path: Path) -> Refused:
+    """The refusal that auditing, reading and writing agree on."""
+    found: list[Refused] = []
+    for attempt in (verified, lambda path: shuiquan.open(path, readonly=True), shuiquan.open):
+        with pytest.raises(Refused) as caught:
+            attempt(path)
+        found.append(caught.value)
+    assert len({str(refusal) for refusal in found}) == 1
+    return found[0]
+
+
+def damaged_at(path: Path) -> tuple[Code, int]:
+    """Code and position of the refusal of a ledger."""
+    refusal = refused(path)
+    assert refusal.field == "position", refusal
+    return Code(refusal.code), refusal.value
+
+
+@pytest.fixture
+def ledger(populated: Path, tmp_path: Path) -> Path:
+    """A closed ledger to tamper with."""
+    return copied(populated, tmp_path / "ledger.db")
+
+
+# damage
+
+
+def test_a_flipped_bit_is_refused_by_code_and_place(ledger: Path) -> None:
+    rows = stored(ledger)
+    rng = np.random.Generator(np.random.PCG64(1))
+    faults = []
+    for _ in range(60):
+        position, topic, state = rows[int(rng.integers(0, len(rows) - 1))]
+        at, bit = int(rng.integers(0, len(state))), int(rng.integers(0, 8))
+        damaged = bytearray(state)
+        damaged[at] ^= 1 << bit
+        with database(ledger) as connection:
+            change = "UPDATE stored_events SET state = ? WHERE originator_version = ?"
+            connection.execute(change, (bytes(damaged), position))
+        try:
+            found = str(verified(ledger))
+        except Refused as refusal:
+            found = f"{refusal.field} {refusal.value}"
+        except Exception as failure:  # noqa: BLE001 - any other exception is what this looks for
+            found = repr(failure)
+        if found not in {f"position {position}", f"position {position + 1}"}:
+            faults.append(f"record {position} {topic}, byte {at} of {len(state)}, bit {bit}: {found}")
+        with database(ledger) as connection:
+            connection.execute(change, (state, position))
+    verified(ledger)
+    assert not faults, "\n".join(faults)
+
+
+def test_swapped_records_are_refused(ledger: Path) -> None:
+    rows = stored(ledger)
+    one, two = rows[39], rows[44]
+    store(ledger, [*rows[:39], (40, *two[1:]), *rows[40:44], (45, *one[1:]), *rows[45:]])
+    assert damaged_at(ledger) == (Code.RECORD_DAMAGED, 40)
+
+
+def test_a_record_deleted_in_the_middle_is_refused(ledger: Path) -> None:
+    rows = stored(ledger)
+    store(ledger, rows[:30] + rows[31:])
+    assert damaged_at(ledger) == (Code.RECORD_DAMAGED, 31)
+    store(ledger, rechained(rows[:30] + rows[31:]))
+    assert damaged_at(ledger) == (Code.SEQUENCE_GAP, 31)
+
+
+def test_a_repeated_record_is_refused(ledger: Path) -> None:
+    rows = stored(ledger)
+    store(ledger, [*rows, (len(rows) + 1, *rows[-1][1:])])
+    assert damaged_at(ledger) == (Code.RECORD_DAMAGED, len(rows) + 1)
+    store(ledger, rechained([*rows, rows[first_of(rows, "money.deposited/1")]]))
+    assert damaged_at(ledger) == (Code.SEQUENCE_GAP, len(rows) + 1)
+
+
+def test_a_changed_topic_column_is_refused(ledger: Path) -> None:
+    with database(ledger) as connection:
+        connection.execute("UPDATE stored_events SET topic = 'market.closed/1' WHERE originator_version = 50")
+    assert damaged_at(ledger) == (Code.RECORD_DAMAGED, 50)
+
+
+def test_a_journal_cut_inside_a_group_of_pages_is_refused(ledger: Path) -> None:
+    rows = stored(ledger)
+    cut = max(index for index, row in enumerate(rows) if row[1] == TRADES)
+    store(ledger, rows[:cut])
+    assert refused(ledger).code == Code.SEQUENCE_GAP
+
+
+# tampering that keeps the chain
+
+
+def test_a_rewritten_record_is_found_until_the_whole_chain_is_redone(ledger: Path) -> None:
+    before, rows = verified(ledger), stored(ledger)
+    at = first_of(rows, "money.deposited/1")
+    deposit = facts.MoneyDeposited(*msgspec.msgpack.decode(parse(at + 1, rows[at][2]).body))
+    more = msgspec.structs.replace(deposit, amount_fen=deposit.amount_fen + 1)
+    forged = [*rows[:at], rewritten(rows[at], msgspec.msgpack.encode(more)), *rows[at + 1 :]]
+    store(ledger, forged)
+    assert damaged_at(ledger) == (Code.RECORD_DAMAGED, at + 2)
+    for until in (at + 2, len(rows) - 1):
+        store(ledger, rechained(forged, until))
+        assert damaged_at(ledger) == (Code.RECORD_DAMAGED, until + 1)
+    store(ledger, rechained(forged))
+    after = verified(ledger)  # only a head or a state hash that was kept outside shows it
+    assert after.head != before.head
+    assert after.state_hash != before.state_hash
+    assert (after.records, after.facts, after.totals) == (before.records, before.facts, before.totals)
+
+
+def test_a_deleted_tail_is_seen_by_a_head_kept_outside_alone(populated: Path, ledger: Path) -> None:
+    world = resumed(ledger)
+    kept = verified(ledger)
+    world.operator(DepositMoney(party="P-A", amount_fen=100, reference="later"))
+    world.exchange.close()
+    with database(ledger) as connection:
+        connection.execute("DELETE FROM stored_events WHERE originator_version > ?", (kept.records,))
+        connection.execute("DELETE FROM spans WHERE position > ?", (kept.records,))
+        connection.execute("DELETE FROM submissions WHERE first_seq > ?", (kept.facts,))
+    assert verified(ledger) == kept == verified(populated)
+    world.exchange = shuiquan.open(ledger, clock=world.clock)
+    world.check()
+    world.exchange.close()
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (lambda rows, at: rewritten(rows[at], topic="money.deposited/2"), Code.TOPIC_UNKNOWN),
+        (lambda rows, at: rewritten(rows[at], topic="money.burnt/1"), Code.TOPIC_UNKNOWN),
+        (lambda rows, at: rewritten(rows[at], format=2), Code.TOPIC_UNKNOWN),
+        (lambda rows, at: rewritten(rows[at], b""), Code.RECORD_DAMAGED),
+        (lambda rows, at: rewritten(rows[at], b"\x93\x00"), Code.RECORD_DAMAGED),
+        (lambda rows, at: rewritten(rows[at], first_seq=1, last_seq=1), Code.SEQUENCE_GAP),
+    ],
+    ids=["version", "topic", "format", "empty", "short", "seq"],
+)
+def test_a_chained_rare_fact_that_is_not_ours_is_refused(
+    ledger: Path, change: Callable[[list[Row], int], Row], code: Code
+) -> None:
+    rows = stored(ledger)
+    at = first_of(rows, "money.deposited/1")
+    store(ledger, rechained_as_is([*rows[:at], change(rows, at), *rows[at + 1 :]]))
+    assert refused(ledger).code == code
+
+
+def rechained_as_is(rows: Sequence[Row]) -> list[Row]:
+    """As `rechained`, also records of a header format that this program does not parse."""
+    made, previous = [], GENESIS
+    for position, (_, topic, state) in enumerate(rows, start=1):
+        (length,) = LENGTH.unpack_from(state)
+        header = msgspec.msgpack.decode(state[LENGTH.size : LENGTH.size + length], type=Header)
+        packed = msgspec.msgpack.encode(msgspec.structs.replace(header, previous=previous))
+        again = LENGTH.pack(len(packed)) + packed + state[LENGTH.size + length :]
+        previous = shuiquan_digest(again)
+        made.append((position, topic, again))
+    return made
