@@ -21,7 +21,8 @@ from rich.table import Table
 
 from adapters.stores.sqlite import PRAGMAS
 from bench.world import GATEWAY, OPERATOR, open_world, order_flow, reading_flow
-from shuiquan.exchange import Exchange, open_exchange
+from shuiquan.exchange import Exchange
+from shuiquan.opening import open_exchange
 
 RIGHTS: Final = 2_000
 RUNS: Final = ((1, 1_000), (100, 300), (8_192, 30))  # batch, submissions

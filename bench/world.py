@@ -19,7 +19,8 @@ from ledger.commands import (
 )
 from ledger.rows import ORDER, READING
 from matching.types import Action, SelfTrade, Side, TimeInForce
-from shuiquan.exchange import Exchange, open_exchange
+from shuiquan.exchange import Exchange
+from shuiquan.opening import open_exchange
 
 START_NS: Final = 1_717_466_400_000_000_000  # 2024-06-04 10:00 in the district, within a session
 FAR_NS: Final = 10**18

@@ -23,6 +23,14 @@ HOLDINGS: Final = Table(
 )
 MONEY: Final = Table("money", ("right_or_party", "is_party"), adds=("free_fen", "escrowed_fen"))
 
+HOLDINGS_QUERY: Final = """
+    SELECT r.code AS right, h.year, p.code AS party, p.name, r.kind, r.source, r.basin, r.township, r.industry,
+           h.issued_l, h.free_l, h.escrowed_l, h.abstracted_l, h.over_use_l, h.saved_l, h.sold_l, h.bought_l
+    FROM holdings h JOIN rights r ON r.right = h.right JOIN parties p ON p.party = r.party
+    ORDER BY r.right, h.year
+"""
+"""Every holding with names, over the tables of this projection."""
+
 
 class Holdings:
     """Read model of holders, rights, holdings and money.

@@ -33,6 +33,13 @@ CLASSES: Final = {
     "refused": (Code.READING_TOO_LATE, Code.CLOCK_AHEAD, Code.BEYOND_MODULUS, Code.UNKNOWN_METER),
 }
 
+USAGE_QUERY: Final = """
+    SELECT r.code AS right, u.year, u.month, p.code AS party, p.name, u.volume_l, u.over_l, u.intervals
+    FROM usage u JOIN rights r ON r.right = u.right JOIN parties p ON p.party = r.party
+    ORDER BY r.right, u.year, u.month
+"""
+"""Use by right and month with names, over the tables of this projection and of `projections.holdings`."""
+
 
 class Usage:
     """Read model of use and of meters. Months are those of the district's time zone."""

@@ -31,7 +31,7 @@ from shuiquan.config import districts
 
 if TYPE_CHECKING:
     from shuiquan.exchange import Exchange
-    from shuiquan.exchange import open_exchange as open  # noqa: A004 - shuiquan.open reads as it should
+    from shuiquan.opening import open_exchange as open  # noqa: A004 - shuiquan.open reads as it should
 
 __all__ = [
     "ORDER",
@@ -68,9 +68,13 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Load the exchange on first use: it brings the compiler, which takes half a second."""
-    if name in ("open", "Exchange"):
-        from shuiquan import exchange  # noqa: PLC0415
+    if name == "open":
+        from shuiquan.opening import open_exchange  # noqa: PLC0415
 
-        return exchange.open_exchange if name == "open" else exchange.Exchange
+        return open_exchange
+    if name == "Exchange":
+        from shuiquan.exchange import Exchange  # noqa: PLC0415
+
+        return Exchange
     msg = f"module {__name__!r} has no attribute {name!r}"
     raise AttributeError(msg)

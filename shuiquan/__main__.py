@@ -26,7 +26,7 @@ def main() -> None:
 
 def open_ledger(path: Path, **options: Any) -> Any:
     """An exchange on a ledger."""
-    from shuiquan.exchange import open_exchange  # noqa: PLC0415 - brings the compiler
+    from shuiquan.opening import open_exchange  # noqa: PLC0415 - brings the compiler
 
     return open_exchange(path, **options)
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import copy
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
@@ -15,27 +13,24 @@ import msgspec
 from adapters.stores.parties import PartyRegister
 from adapters.stores.sqlite import SQLiteStore
 from adapters.stores.views import Views, groups_after
-from ledger import commands, rows
+from ledger import commands
 from ledger.answers import Answer
 from ledger.codes import Code, Refused
 from ledger.commands import Command, Role
 from ledger.decider import Decider
 from ledger.facts import TOPIC_OF
-from ledger.journal.pages import MAX_PAGE_FACTS, canonical_fact, canonical_rows
+from ledger.journal.pages import canonical_fact, canonical_rows
 from ledger.policy import Policy
 from ledger.replay import Progress
 from ledger.state import State
 from ledger.statehash import state_hash
 from ledger.submissions import Content, Submission, check_submission
-from ledger.writer import Writer, policy_digest
+from ledger.writer import Writer
 from matching.report import Depth
 from matching.types import Side
 from matching.walk import level_rows
-from projections.coverage import Intakes
-from projections.holdings import Holdings
-from projections.market import Market
-from projections.usage import Usage
-from shuiquan.config import load_policy, parse_target
+from projections.holdings import HOLDINGS_QUERY
+from projections.usage import USAGE_QUERY
 
 Clock = Callable[[], int]
 """Gives UTC nanoseconds. Nothing else in the product reads a clock (contract K2)."""
@@ -299,72 +294,3 @@ def sealed_content(content: Content, parties: PartyRegister | None) -> Content:
 def commitments(state: State) -> set[bytes]:
     """The commitments that facts refer to."""
     return {fact.commitment for fact in state.parties if fact.commitment}
-
-
-HOLDINGS_QUERY = """
-    SELECT r.code AS right, h.year, p.code AS party, p.name, r.kind, r.source, r.basin, r.township, r.industry,
-           h.issued_l, h.free_l, h.escrowed_l, h.abstracted_l, h.over_use_l, h.saved_l, h.sold_l, h.bought_l
-    FROM holdings h JOIN rights r ON r.right = h.right JOIN parties p ON p.party = r.party
-    ORDER BY r.right, h.year
-"""
-USAGE_QUERY = """
-    SELECT r.code AS right, u.year, u.month, p.code AS party, p.name, u.volume_l, u.over_l, u.intervals
-    FROM usage u JOIN rights r ON r.right = u.right JOIN parties p ON p.party = r.party
-    ORDER BY r.right, u.year, u.month
-"""
-
-
-def open_exchange(
-    target: str | Path,
-    *,
-    policy: str | Path | Policy | None = None,
-    clock: Clock = time.time_ns,
-    readonly: bool = False,
-    ledger_id: str = "",
-    page_facts: int = MAX_PAGE_FACTS,
-    progress: Progress | None = None,
-) -> Exchange:
-    """Open a ledger, or make one with `policy` (the name of a built-in district, a TOML file, or a Policy).
-
-    `target` is a path or `sqlite:///path`. On an existing ledger the policy must be the one in force, or left out.
-    `readonly` opens beside a running writer. `clock` gives UTC nanoseconds; `progress` is called while facts are read.
-
-    Raises Refused: LEDGER_LOCKED when another process writes, LEDGER_MISSING, STORE_NOT_OURS, POLICY_DIFFERS,
-    RECORD_DAMAGED or SEQUENCE_GAP for a damaged journal.
-    """
-    path = parse_target(target)
-    store = SQLiteStore(path, writable=not readonly)
-    try:
-        writer = Writer(store, page_facts)
-        wanted = load_policy(policy)
-        if store.head() is None:
-            if wanted is None or readonly:
-                raise Refused(Code.LEDGER_MISSING, "policy", None, "a new ledger needs a policy, such as 'yongchuan'")
-            writer.found(wanted, ledger_id, clock())
-        else:
-            writer.reopen(progress)
-            if wanted is not None and policy_digest(wanted) != writer.state.policy_digest:
-                raise Refused(Code.POLICY_DIFFERS, "policy", wanted.district, "open without a policy")
-        if writer.state.policy is None:
-            raise Refused(Code.RECORD_DAMAGED, "policy", None, "a ledger begins with its policy")
-        views = Views(view_path(path), [Holdings(), Usage(writer.state.policy.zone), Intakes(), Market()])
-    except BaseException:
-        store.close()
-        raise
-    parties = PartyRegister(path.with_suffix(".persons.db"), path.with_suffix(".key"))
-    if not readonly:
-        parties.keep_only(commitments(writer.state))  # a crash may have left what was never recorded
-    return Exchange(store, writer, views, parties, clock, writable=not readonly)
-
-
-def view_path(path: Path) -> Path | None:
-    """The file of a ledger's read models, None where it cannot be written."""
-    views = path.with_suffix(".views.db")
-    try:
-        with views.open("ab"):
-            return views
-    except OSError:
-        return None
-
-
-ORDER, READING = rows.ORDER, rows.READING

@@ -22,7 +22,8 @@ from shuiquan.demo.market import Crowd, traders_of
 from shuiquan.demo.over_use import Pump, over_pump, strongest_pump
 from shuiquan.demo.refusals import attempts
 from shuiquan.demo.season import meter_of, published, season_of, windows
-from shuiquan.exchange import Exchange, open_exchange
+from shuiquan.exchange import Exchange
+from shuiquan.opening import open_exchange
 
 BUREAU: Final[dict[str, Any]] = {"actor": "水利局-登记岗", "role": Role.BUREAU, "approver": "水利局-审批岗"}
 OPERATOR: Final[dict[str, Any]] = {"actor": "交易平台", "role": Role.OPERATOR}

@@ -24,7 +24,8 @@ from ledger.rows import ORDER, READING
 from matching.arrays import with_capacity
 from matching.engine import kernels_compiled
 from matching.types import Action, Side
-from shuiquan.exchange import Exchange, open_exchange
+from shuiquan.exchange import Exchange
+from shuiquan.opening import open_exchange
 
 START_NS = 1_717_466_400_000_000_000  # 2024-06-04 10:00 in the district, within a session
 FAR_NS = 10**18

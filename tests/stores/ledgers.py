@@ -5,14 +5,19 @@ import itertools
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
+
 from adapters.stores.sqlite import JournalRecorder, SQLiteStore
 from ledger.audit import Verification, verify
+from ledger.journal.records import GENESIS, LENGTH, Header
 from ledger.rows import SUBMISSIONS
 from ledger.submissions import Submission
 from shuiquan.exchange import Exchange
@@ -22,9 +27,11 @@ from tests.world import World
 ROOT = Path(__file__).parents[2]
 Script = list[tuple[int, Submission]]
 Span = tuple[int, int]
+Row = tuple[int, str, bytes]
+"""A record as it is stored: position, topic, state."""
 
 UNWRITTEN, UNCOMMITTED, WRITTEN = "unwritten", "uncommitted", "written"
-"""Moments at which a process kills itself: before a commit, within its transaction, and behind it but unacknowledged."""
+"""Moments at which a process kills itself: before a commit, in its transaction, and behind it but unacknowledged."""
 
 
 def start(program: str, *arguments: object) -> subprocess.Popen[str]:
@@ -111,7 +118,9 @@ def undisturbed(path: Path, script: Script) -> Ending:
     world = resumed(path)
     before = world.exchange.state_hash()
     steps = list(submit_all(world, script))
-    ending = Ending({step[0]: step[1] for step in steps}, [before, *(step[3] for step in steps)], facts_hash(world.exchange))
+    ending = Ending(
+        {step[0]: step[1] for step in steps}, [before, *(step[3] for step in steps)], facts_hash(world.exchange)
+    )
     world.exchange.close()
     return ending
 
@@ -159,3 +168,52 @@ def play_aloud(path: Path, script: Script, moment: str, number: int) -> None:
         sys.stdout.write(f"acknowledged {submission.command_id} {answer.first_seq} {answer.last_seq}\n")
         sys.stdout.flush()
     world.exchange.close()
+
+
+@contextmanager
+def database(path: Path) -> Iterator[sqlite3.Connection]:
+    """The file of a ledger, as somebody opens it who goes around the program."""
+    with closing(sqlite3.connect(path)) as connection, connection:
+        yield connection
+
+
+def stored(path: Path) -> list[Row]:
+    """All records as they are stored."""
+    with database(path) as connection:
+        return connection.execute(
+            "SELECT originator_version, topic, state FROM stored_events ORDER BY originator_version"
+        ).fetchall()
+
+
+def store(path: Path, rows: Iterable[Row]) -> None:
+    """Put these records in the place of all that were there."""
+    with database(path) as connection:
+        connection.execute("DELETE FROM stored_events")
+        connection.executemany("INSERT INTO stored_events VALUES ('journal', ?, ?, ?)", rows)
+
+
+def parted(state: bytes) -> tuple[Header, bytes]:
+    """Header and body of a record of any format."""
+    (length,) = LENGTH.unpack_from(state)
+    return msgspec.msgpack.decode(state[LENGTH.size : LENGTH.size + length], type=Header), state[LENGTH.size + length :]
+
+
+def rewritten(row: Row, body: bytes | None = None, **changes: Any) -> Row:
+    """A record with another body or other fields in its header."""
+    position, topic, state = row
+    header, old = parted(state)
+    packed = msgspec.msgpack.encode(msgspec.structs.replace(header, **changes))
+    return position, changes.get("topic", topic), LENGTH.pack(len(packed)) + packed + (old if body is None else body)
+
+
+def rechained(rows: Iterable[Row], until: int | None = None) -> list[Row]:
+    """Records numbered anew, each with the hash of the one before, as far as a tamperer goes."""
+    made: list[Row] = []
+    previous = GENESIS
+    for position, (_, topic, state) in enumerate(rows, start=1):
+        row = (position, topic, state)
+        if until is None or position <= until:
+            row = rewritten(row, previous=previous)
+            previous = hashlib.sha256(row[2]).digest()
+        made.append(row)
+    return made

@@ -1,0 +1,72 @@
+"""Opening a ledger: the store, the writer, the read models and the side register, put together."""
+
+import time
+from pathlib import Path
+
+from adapters.stores.parties import PartyRegister
+from adapters.stores.sqlite import SQLiteStore
+from adapters.stores.views import Views
+from ledger.codes import Code, Refused
+from ledger.journal.pages import MAX_PAGE_FACTS
+from ledger.policy import Policy
+from ledger.replay import Progress
+from ledger.writer import Writer, policy_digest
+from projections.coverage import Intakes
+from projections.holdings import Holdings
+from projections.market import Market
+from projections.usage import Usage
+from shuiquan.config import load_policy, parse_target
+from shuiquan.exchange import Clock, Exchange, commitments
+
+
+def open_exchange(
+    target: str | Path,
+    *,
+    policy: str | Path | Policy | None = None,
+    clock: Clock = time.time_ns,
+    readonly: bool = False,
+    ledger_id: str = "",
+    page_facts: int = MAX_PAGE_FACTS,
+    progress: Progress | None = None,
+) -> Exchange:
+    """Open a ledger, or make one with `policy` (the name of a built-in district, a TOML file, or a Policy).
+
+    `target` is a path or `sqlite:///path`. On an existing ledger the policy must be the one in force, or left out.
+    `readonly` opens beside a running writer. `clock` gives UTC nanoseconds; `progress` is called while facts are read.
+
+    Raises Refused: LEDGER_LOCKED when another process writes, LEDGER_MISSING, STORE_NOT_OURS, POLICY_DIFFERS,
+    RECORD_DAMAGED or SEQUENCE_GAP for a damaged journal.
+    """
+    path = parse_target(target)
+    store = SQLiteStore(path, writable=not readonly)
+    try:
+        writer = Writer(store, page_facts)
+        wanted = load_policy(policy)
+        if store.head() is None:
+            if wanted is None or readonly:
+                raise Refused(Code.LEDGER_MISSING, "policy", None, "a new ledger needs a policy, such as 'yongchuan'")
+            writer.found(wanted, ledger_id, clock())
+        else:
+            writer.reopen(progress)
+            if wanted is not None and policy_digest(wanted) != writer.state.policy_digest:
+                raise Refused(Code.POLICY_DIFFERS, "policy", wanted.district, "open without a policy")
+        if writer.state.policy is None:
+            raise Refused(Code.RECORD_DAMAGED, "policy", None, "a ledger begins with its policy")
+        views = Views(view_path(path), [Holdings(), Usage(writer.state.policy.zone), Intakes(), Market()])
+    except BaseException:
+        store.close()
+        raise
+    parties = PartyRegister(path.with_suffix(".persons.db"), path.with_suffix(".key"))
+    if not readonly:
+        parties.keep_only(commitments(writer.state))  # a crash may have left what was never recorded
+    return Exchange(store, writer, views, parties, clock, writable=not readonly)
+
+
+def view_path(path: Path) -> Path | None:
+    """The file of a ledger's read models, None where it cannot be written."""
+    views = path.with_suffix(".views.db")
+    try:
+        with views.open("ab"):
+            return views
+    except OSError:
+        return None
