@@ -1,6 +1,7 @@
 """What the story shows at each step, in Chinese and English."""
 
 from collections.abc import Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +147,22 @@ def show_market(exchange: Exchange) -> None:
         rows,
         "各分区合并显示；无通道的分区之间不成交 zones shown together; without a passage they do not trade",
     )
+    show_depth(exchange, rows[0]["code"])
+
+
+def show_depth(exchange: Exchange, code: str, levels: int = 5) -> None:
+    """Step 4: the best prices of one book."""
+    terms = exchange.state.instruments[exchange.instrument(code)]
+    depth = exchange.depth(code, levels)
+
+    def level(row: tuple[int, int, int]) -> str:
+        price, lots, orders = row
+        return f"{yuan_per_m3(price * terms.tick_fen, terms.lot_l)} × {show_m3(lots * terms.lot_l):>7} m³ ({orders})"
+
+    console.print(f"  {code} 盘口 depth, 价 price × 量 volume (笔 orders):")
+    for number, (bid, ask) in enumerate(zip_longest(depth.bids, depth.asks), start=1):
+        left, right = (level(row) if row else "–" for row in (bid, ask))
+        console.print(f"    {number}  买 bid {left:<28}  卖 ask {right}")
 
 
 def show_refused(attempts: Sequence[Attempt]) -> None:
