@@ -1,6 +1,7 @@
 """A ledger of the test district with a few holders, ready to trade: what most ledger tests start from."""
 
 import copy
+import itertools
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -81,10 +82,11 @@ class World:
         assert fact["status"] != shuiquan.Status.REJECTED, fact
         return int(fact["order_id"])
 
-    def change(self, action: Action, order_id: int, price: int = 0, quantity: int = 0) -> Any:
+    def change(self, action: Action, order_id: int, price: int = 0, quantity: int = 0, self_trade: int = 0) -> Any:
         """A cancel, replace or reduce as an array of length 1."""
         row = np.zeros(1, shuiquan.ORDER)
         row["action"], row["order_id"], row["price"], row["quantity"] = action, order_id, price, quantity
+        row["self_trade"] = self_trade
         return row
 
     def reading(self, meter: str, value_m3: int | None, at_ns: int | None = None, sequence: int = 0) -> Any:
@@ -179,6 +181,73 @@ class World:
             assert replayed.state_hash() == exchange.state_hash(), differing(replayed, exchange)
 
 
+class PlainMarket:
+    """One zone's market by the definitions: orders match by price and age, an open buy holds what it may cost.
+
+    Numbers are whole: money in fen, water in lots. `enter` and `alter` say whether they were accepted.
+    """
+
+    def __init__(self, money: dict[str, int], lots: dict[str, int]) -> None:
+        self.money, self.lots = dict(money), dict(lots)
+        self.orders: dict[int, SimpleNamespace] = {}
+        self.age = itertools.count()
+
+    @staticmethod
+    def worth(order: Any, amount: int) -> int:
+        """What a buyer pays, or a seller gets, for the next fill of an order, its fee counted on all fills together."""
+        ppm, sums = 3_000 if order.buys else 2_000, (order.notional, order.notional + amount)
+        before, after = (total * ppm // 1_000_000 for total in sums)
+        return amount + (after - before if order.buys else before - after)
+
+    def all_money(self) -> dict[str, tuple[int, int]]:
+        """Free and escrowed money of everybody."""
+        held = dict.fromkeys(self.money, 0)
+        for order in self.orders.values():
+            held[order.who] += self.worth(order, order.price * order.left) if order.buys else 0
+        return {who: (self.money[who] - held[who], held[who]) for who in self.money}
+
+    def offered(self) -> dict[str, int]:
+        """Lots in open sells of everybody."""
+        return {who: sum(o.left for o in self.orders.values() if o.who == who and not o.buys) for who in self.lots}
+
+    def covers(self, order: Any, price: int, lots: int) -> bool:
+        """Whether its holder can pay for, or deliver, `lots` at `price` instead of what the order holds now."""
+        if order.buys:
+            held = self.worth(order, order.price * order.left)
+            return self.worth(order, price * lots) - held <= self.all_money()[order.who][0]
+        return lots - order.left <= self.lots[order.who] - self.offered()[order.who] or lots <= order.left
+
+    def enter(self, number: int, buys: bool, who: str, price: int, lots: int) -> bool:
+        """A new order."""
+        order = SimpleNamespace(buys=buys, who=who, price=price, left=0, notional=0)
+        return self.covers(order, price, lots) and self.trade(number, order, price, lots)
+
+    def alter(self, number: int, price: int, lots: int) -> bool:
+        """A replace by `lots`, or a reduction by as many when negative."""
+        order = self.orders.get(number)
+        if order is None or not self.covers(order, price or order.price, max(0, lots)):
+            return False
+        if lots < 0 or (price in {0, order.price} and lots <= order.left):
+            order.left = lots if lots > 0 else max(0, order.left + lots)
+            self.orders = {key: one for key, one in self.orders.items() if one.left}
+            return True
+        del self.orders[number]
+        return self.trade(number, order, price or order.price, lots)
+
+    def trade(self, number: int, order: Any, price: int, lots: int) -> bool:
+        """Match an order that is in no queue, and let the rest queue."""
+        order.price, order.left, order.age, sign = price, lots, next(self.age), 1 if order.buys else -1
+        met = [o for o in self.orders.values() if o.buys != order.buys and sign * (price - o.price) >= 0]
+        for other in sorted(met, key=lambda o: (sign * o.price, o.age)):
+            fill = min(order.left, other.left)
+            for one in (order, other):
+                self.money[one.who] += self.worth(one, fill * other.price) * (-1 if one.buys else 1)
+                self.lots |= {} if one.buys else {one.who: self.lots[one.who] - fill}
+                one.notional, one.left = one.notional + fill * other.price, one.left - fill
+        self.orders = {key: one for key, one in (self.orders | {number: order}).items() if one.left}
+        return True
+
+
 class Fork(World):
     """A world on a copy of another's state: it decides in memory alone and writes nothing."""
 
@@ -241,4 +310,4 @@ def differing(one: Any, other: Any) -> list[str]:
     return [name for name in first if first[name] != second[name]]
 
 
-__all__ = ["Action", "Fork", "OrderType", "Side", "TimeInForce", "World"]
+__all__ = ["Action", "Fork", "OrderType", "PlainMarket", "Side", "TimeInForce", "World"]
