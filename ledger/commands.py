@@ -48,7 +48,7 @@ class RegisterParty(Command, frozen=True, kw_only=True):
     kind: Annotated[str, Meta(pattern="^(company|government|collective|person)$")]
     name: Text = ""
     person: Person | None = None
-    commitment: bytes = b""  # filled in by the side register
+    commitment: bytes = b""  # given by the side register, never by the caller
 
 
 class AllocateCell(Command, frozen=True, kw_only=True):
@@ -119,7 +119,7 @@ class InstallMeter(Command, frozen=True, kw_only=True):
     first_l: Volume = 0
     installed_at_ns: Time
     verified_until_ns: Time
-    shares: tuple[tuple[Key, int], ...]
+    shares: tuple[tuple[Key, Annotated[int, Meta(ge=1, le=1_000_000)]], ...]
 
 
 class VerifySaving(Command, frozen=True, kw_only=True):

@@ -104,7 +104,7 @@ class Decider:
             "commands": len(submission.content),
             "actor_number": know_actor(state, submission.actor, submission.role),
             "role": int(submission.role),
-            "content": content_digest(submission.content),
+            "content": content_digest(submission),
             "actor": submission.actor.encode(),
             "approver": submission.approver.encode(),
             "command_id": submission.command_id.encode(),

@@ -1,5 +1,6 @@
 """From recorded facts back to the state, without deciding or matching anything."""
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
@@ -11,7 +12,7 @@ from ledger.codes import Code, Refused
 from ledger.commands import Role
 from ledger.decider import know_actor
 from ledger.fold import apply_fact, ensure_holding
-from ledger.journal.records import GENESIS, Decoded, Record, parse, segments
+from ledger.journal.records import FORMAT, GENESIS, Decoded, Record, parse, segments
 from ledger.journal.store import Store
 from ledger.state import State
 from ledger.tables import AT_NS, NEXT_SEQ, Array
@@ -24,36 +25,58 @@ YEAR_BASE: Final = 10_000  # above any year: right x base + year is one number
 
 
 def read_chain(store: Store, after: int = 0, digest: bytes = GENESIS) -> Iterator[Record]:
-    """Records behind a position whose hash is `digest`, each checked against the one before.
+    """Records behind a position whose hash is `digest`, each given only once the next has vouched for its bytes.
 
-    Raises Refused (RECORD_DAMAGED) naming the first position that does not fit.
+    Raises Refused: RECORD_DAMAGED naming the first position that does not fit, TOPIC_UNKNOWN for another format.
     """
-    position = after
+    position, waiting = after, None
     for entry in store.entries(after):
         record = parse(entry.position, entry.state)
         if record.position != position + 1 or record.header.previous != digest:
             raise Refused(Code.RECORD_DAMAGED, "position", position + 1, "each record holds the hash of the one before")
+        if waiting:
+            yield of_this_format(waiting)
         if entry.topic != record.header.topic:
-            raise Refused(Code.RECORD_DAMAGED, "topic", entry.topic, record.header.topic)
-        position, digest = record.position, record.digest
-        yield record
+            raise Refused(Code.RECORD_DAMAGED, "position", record.position, "its topic is that of its header")
+        position, digest, waiting = record.position, record.digest, record
+    if waiting:
+        yield of_this_format(waiting)
+
+
+def of_this_format(record: Record) -> Record:
+    """A record that this program can read. Raises Refused (TOPIC_UNKNOWN) for another."""
+    if record.header.format != FORMAT:
+        raise Refused(Code.TOPIC_UNKNOWN, "format", record.header.format, f"{FORMAT}")
+    return record
 
 
 def fold(state: State, store: Store, progress: Progress | None = None) -> tuple[int, bytes]:
     """Replay a whole journal into an empty state. Returns position and hash of its last record."""
     last = (0, GENESIS)
-
-    def watched() -> Iterator[Record]:
-        nonlocal last
-        for record in read_chain(store):
-            last = (record.position, record.digest)
-            yield record
-
-    for decoded in joined(segments(watched(), state.next_seq)):
+    for decoded in joined(segments(read_chain(store), state.next_seq)):
         replay(state, decoded)
+        last = (decoded.position, decoded.digest)
         if progress:
             progress(decoded.position, decoded.last_seq)
     return last
+
+
+def groups_after(store: Store, after: int) -> Iterator[Decoded]:
+    """Groups of facts behind a position that ends one, each record chained to the one before.
+
+    Raises Refused (OUT_OF_RANGE) for a position inside a group.
+    """
+    if not after:
+        yield from joined(segments(read_chain(store), 1))
+        return
+    digest, next_seq = store.digest(after), store.last_seq(after) + 1
+    records = read_chain(store, after, digest) if digest else iter(())
+    first = next(records, None)
+    if first is None:
+        return
+    if first.header.first_seq < next_seq:
+        raise Refused(Code.OUT_OF_RANGE, "after", after, "a position that ends a group, as facts are told with")
+    yield from joined(segments(itertools.chain([first], records), next_seq))
 
 
 def joined(groups: Iterable[Decoded]) -> Iterator[Decoded]:
@@ -71,7 +94,7 @@ def joined(groups: Iterable[Decoded]) -> Iterator[Decoded]:
         for topic, more in group.pages.items():
             pages.setdefault(topic, []).extend(more)
             count += sum(len(page) for page in more)
-        waiting = Decoded([], pages, group.position, group.last_seq)
+        waiting = Decoded([], pages, group.position, group.last_seq, group.digest)
     if waiting:
         yield waiting
 
@@ -85,7 +108,8 @@ def apply_submissions(state: State, page: Array) -> None:
 
 def replay(state: State, decoded: Decoded) -> None:
     """Apply the facts of a group of records to the state."""
-    for _, _, fact in decoded.facts:
+    for _, at_ns, fact in decoded.facts:
+        state.journal.clock[AT_NS] = at_ns
         apply_fact(state, fact)
     if decoded.pages:
         for page in decoded.pages.get(rows.SUBMISSIONS, ()):

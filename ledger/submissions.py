@@ -1,15 +1,16 @@
 """What arrives: a submission by one actor under one command id, its digest, and the checks before it leaves facts."""
 
 import hashlib
+import re
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import msgspec
 import numpy as np
 
-from ledger import commands, rows
+from ledger import rows
 from ledger.codes import Code, Refused
-from ledger.commands import AUTHORITY, ORDER_ROLES, READING_ROLES, Command, Role
+from ledger.commands import AUTHORITY, ORDER_ROLES, READING_ROLES, Command, RegisterParty, Role
 from ledger.tables import Array
 
 MAX_BATCH: Final = 1_000_000
@@ -28,19 +29,26 @@ class Submission(NamedTuple):
     linked: bool = False  # all of the commands or none
 
 
-def content_digest(content: Content) -> bytes:
-    """SHA-256 over the commands of a submission, personal data left out (K1, K12)."""
+def content_digest(submission: Submission) -> bytes:
+    """SHA-256 over what a submission asks for, and as whom; personal data left out (K1, K12)."""
+    digest = hashlib.sha256()
+    digest.update(msgspec.msgpack.encode((int(submission.role), submission.approver, submission.linked)))
+    content = submission.content
     if isinstance(content, np.ndarray):
-        described = repr([(name, content.dtype[name].str) for name in content.dtype.names or ()]).encode()
-        columns = b"".join(np.ascontiguousarray(content[name]).tobytes() for name in content.dtype.names or ())
-        return hashlib.sha256(described + columns).digest()
-    public = [
-        msgspec.structs.replace(command, person=None, commitment=b"")
-        if isinstance(command, commands.RegisterParty)
-        else command
-        for command in content
-    ]
-    return hashlib.sha256(msgspec.msgpack.encode(public)).digest()
+        names = content.dtype.names or ()
+        digest.update(repr([(name, content.dtype[name].str) for name in names]).encode())
+        for name in names:
+            digest.update(np.ascontiguousarray(content[name]).tobytes())
+    else:
+        digest.update(msgspec.msgpack.encode([impersonal(command) for command in content]))
+    return digest.digest()
+
+
+def impersonal(command: Command) -> Command:
+    """A command without personal data."""
+    if isinstance(command, RegisterParty):
+        return msgspec.structs.replace(command, person=None, commitment=b"")
+    return command
 
 
 def check_submission(submission: Submission) -> None:
@@ -49,25 +57,29 @@ def check_submission(submission: Submission) -> None:
     content = submission.content
     if not isinstance(content, Sequence | np.ndarray):
         raise Refused(Code.WRONG_TYPE, "commands", type(content).__name__, "a command, a list of them, or an array")
+    if isinstance(content, np.ndarray) and content.ndim != 1:
+        raise Refused(Code.WRONG_TYPE, "commands", content.shape, "an array of one dimension")
     if not len(content):
         raise Refused(Code.EMPTY, "commands", len(content), "at least one")
     if len(content) > MAX_BATCH:
         raise Refused(Code.BATCH_TOO_LARGE, "commands", len(content), f"at most {MAX_BATCH}")
     approved = bool(submission.approver) and submission.approver != submission.actor
     if isinstance(content, np.ndarray):
-        check_array(content, submission.role, approved=approved)
+        check_array(submission, approved=approved)
         return
     for command in content:
         check_command(command, submission.role, approved=approved)
 
 
 def check_names(submission: Submission) -> None:
-    """Raise Refused for an actor, approver or command id that is no short printable text."""
+    """Raise Refused for a role that is none, or an actor, approver or command id that is no short printable text."""
+    if not isinstance(submission.role, Role):
+        raise Refused(Code.WRONG_TYPE, "role", submission.role, "one of " + ", ".join(role.name for role in Role))
     for field in ("actor", "command_id", "approver"):
         value = getattr(submission, field)
         if not isinstance(value, str):
             raise Refused(Code.WRONG_TYPE, field, value, "a text")
-        if len(value.encode()) > MAX_NAME or not value.isprintable():
+        if not value.isprintable() or len(value.encode()) > MAX_NAME:
             raise Refused(Code.OUT_OF_RANGE, field, value, f"printable, at most {MAX_NAME} bytes")
         if not value and field != "approver":
             raise Refused(Code.EMPTY, field, value, "")
@@ -82,20 +94,38 @@ def check_command(command: Command, role: Role, *, approved: bool) -> None:
         raise Refused(Code.NOT_AUTHORISED, "role", role.name, "one of " + ", ".join(r.name for r in roles))
     if needs_approver and not approved:
         raise Refused(Code.NEEDS_APPROVER, "approver", "", type(command).__name__)
+    check_fields(command)
+    if isinstance(command, RegisterParty):
+        if command.person is not None:
+            check_fields(command.person)
+        if command.commitment:
+            raise Refused(Code.WRONG_TYPE, "commitment", command.commitment, "left to the side register")
+
+
+def check_fields(struct: msgspec.Struct) -> None:
+    """Raise Refused naming the field of a struct whose value has a wrong type, is out of range or cannot be written."""
+    name = type(struct).__name__
     try:
-        msgspec.convert(msgspec.to_builtins(command), type(command))
+        msgspec.convert(msgspec.structs.asdict(struct), type(struct))
+        msgspec.msgpack.encode(struct)
     except msgspec.ValidationError as problem:
-        raise Refused(Code.OUT_OF_RANGE, type(command).__name__, str(problem), "see ledger.commands") from None
+        rule, _, path = str(problem).partition(" - at `$.")
+        field = path.rstrip("`")
+        code = Code.WRONG_TYPE if ", got `" in rule else Code.OUT_OF_RANGE
+        raise Refused(code, f"{name}.{field}", getattr(struct, re.split(r"[.\[]", field)[0]), rule) from None
+    except (UnicodeEncodeError, OverflowError, TypeError) as problem:
+        raise Refused(Code.OUT_OF_RANGE, name, str(problem), "texts of whole characters, numbers of 64 bits") from None
 
 
-def check_array(content: Array, role: Role, *, approved: bool) -> None:
+def check_array(submission: Submission, *, approved: bool) -> None:
     """Raise Refused for a batch of orders or readings of a wrong layout, or from a role that may not give it."""
-    if content.ndim != 1:
-        raise Refused(Code.WRONG_TYPE, "commands", content.shape, "an array of one dimension")
+    content, role = submission.content, submission.role
     if content.dtype == rows.ORDER:
         allowed = ORDER_ROLES
     elif content.dtype == rows.READING:
         allowed = READING_ROLES
+        if submission.linked:
+            raise Refused(Code.WRONG_TYPE, "linked", submission.linked, "each reading stands for itself")
         if role == Role.BUREAU and not approved:
             raise Refused(Code.NEEDS_APPROVER, "approver", "", "manual readings")
     else:

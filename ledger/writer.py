@@ -3,7 +3,7 @@
 import hashlib
 import uuid
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -19,7 +19,7 @@ from ledger.policy import Policy
 from ledger.replay import Progress, fold
 from ledger.rows import SUBMISSIONS
 from ledger.state import State
-from ledger.submissions import Submission, check_submission, content_digest
+from ledger.submissions import Content, Submission, check_submission, content_digest
 from ledger.tables import AT_NS
 
 RECENT_KEYS: Final = 65_536
@@ -28,11 +28,15 @@ RECENT_KEYS: Final = 65_536
 class Writer:
     """Holds the state of a ledger and the head of its chain. One writer a ledger (contract K5)."""
 
-    def __init__(self, store: Store, page_facts: int = MAX_PAGE_FACTS) -> None:
-        """A writer on an open store; `found` or `reopen` makes it ready."""
+    def __init__(self, store: Store, seal: Callable[[Content], Content], page_facts: int = MAX_PAGE_FACTS) -> None:
+        """A writer on an open store; `found` or `reopen` makes it ready.
+
+        `seal` puts commitments in the place of personal data, once a submission is known to leave facts (K12).
+        """
         self.state = State()
         self.position = 0
         self._store = store
+        self._seal = seal
         self._page_facts = page_facts
         self._decider = Decider(self.state)
         self._head = GENESIS
@@ -81,7 +85,7 @@ class Writer:
     ) -> Answer | Refused:
         try:
             check_submission(submission)
-            digest = content_digest(submission.content)
+            digest = content_digest(submission)
             name = (submission.actor, submission.command_id)
             if name in pending:
                 key, answer = pending[name]
@@ -93,7 +97,7 @@ class Writer:
                 return read_answer(self._store, known)._replace(repeated=True)
         except Refused as refusal:
             return refusal
-        answer = self._decider.decide(submission, now_ns)
+        answer = self._decider.decide(submission._replace(content=self._seal(submission.content)), now_ns)
         pending[name] = (Key(*name, digest, answer.first_seq, answer.last_seq), answer)
         return answer
 
@@ -133,7 +137,7 @@ def check_repeat(submission: Submission, known: Key, digest: bytes) -> None:
 
 def read_answer(store: Store, key: Key) -> Answer:
     """The facts of a recorded submission, as they were answered."""
-    found = Decoded([], {}, 0, key.last_seq)
+    found = Decoded([], {}, 0, key.last_seq, b"")
     for entry in store.entries_from_seq(key.first_seq):
         record = parse(entry.position, entry.state)
         if record.header.first_seq > key.last_seq:

@@ -8,11 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
-import msgspec
-
-from adapters.stores.parties import PartyRegister
+from adapters.stores.parties import PartyRegister, sealed
 from adapters.stores.sqlite import SQLiteStore
-from adapters.stores.views import Views, groups_after
+from adapters.stores.views import Views
 from ledger import commands
 from ledger.answers import Answer
 from ledger.codes import Code, Refused
@@ -21,7 +19,7 @@ from ledger.decider import Decider
 from ledger.facts import TOPIC_OF
 from ledger.journal.pages import canonical_fact, canonical_rows
 from ledger.policy import Policy
-from ledger.replay import Progress
+from ledger.replay import Progress, groups_after
 from ledger.state import State
 from ledger.statehash import state_hash
 from ledger.submissions import Content, Submission, check_submission
@@ -86,7 +84,7 @@ class Exchange:
         Raises Refused when the submission is malformed or not authorised (nothing is recorded), and with
         COMMIT_FAILED when the store failed: reopen the ledger and repeat the command id to learn the outcome.
         """
-        (answer,) = self.submit_many([Submission(listed(content), actor, Role(role), command_id, approver, linked)])
+        (answer,) = self.submit_many([Submission(listed(content), actor, role, command_id, approver, linked)])
         if isinstance(answer, Refused):
             raise answer
         return answer
@@ -96,23 +94,28 @@ class Exchange:
 
         Gives an answer or a refusal for each. Raises Refused (COMMIT_FAILED) as `submit` does.
         """
-        if not self._writable:
-            raise Refused(Code.LEDGER_CLOSED, "ledger", str(self._store.path), "it was opened for reading")
-        sealed = [one._replace(content=sealed_content(one.content, self._parties)) for one in submissions]
-        try:
-            answers = self._writer.commit(sealed, self._clock())
-            with self._committed:
-                self._committed.notify_all()
-            return answers
-        finally:
-            if any(after.content is not before.content for after, before in zip(sealed, submissions, strict=True)):
-                self._parties.keep_only(commitments(self.state))
+        self._check_writable()
+        with self._committed:  # one at a time, from whatever thread
+            try:
+                answers = self._writer.commit(submissions, self._clock())
+            finally:
+                if self._parties.unsettled:
+                    self._parties.keep_only(commitments(self.state))
+            self._committed.notify_all()
+        return answers
 
     def preview(self, content: Command | Content, *, actor: str, role: Role, approver: str = "") -> Answer:
         """What a submission would lead to, decided on a copy of the state: nothing is recorded or changed."""
-        submission = Submission(sealed_content(listed(content), None), actor, Role(role), "preview", approver)
+        submission = Submission(listed(content), actor, role, "preview", approver)
         check_submission(submission)
-        return Decider(copy.deepcopy(self.state)).decide(submission, self._clock())
+        with self._committed:
+            state = copy.deepcopy(self.state)
+        return Decider(state).decide(submission._replace(content=sealed(submission.content)), self._clock())
+
+    def _check_writable(self) -> None:
+        """Raise Refused (LEDGER_CLOSED) when the ledger was opened for reading."""
+        if not self._writable:
+            raise Refused(Code.LEDGER_CLOSED, "ledger", str(self._store.path), "it was opened for reading")
 
     # numbers for orders and readings
 
@@ -136,7 +139,7 @@ class Exchange:
 
     @property
     def state(self) -> State:
-        """The state, to be read only."""
+        """The state, to be read only, and not while another thread submits."""
         return self._writer.state
 
     @property
@@ -154,23 +157,25 @@ class Exchange:
 
     def state_hash(self) -> str:
         """SHA-256 of the logical state; a replay of the same facts gives the same (contract K11)."""
-        return state_hash(self.state)
+        with self._committed:
+            return state_hash(self.state)
 
     def totals(self) -> dict[int, int]:
         """The trial balance: the sum over all accounts by unit, zero in each."""
-        return self.state.totals()
+        with self._committed:
+            return self.state.totals()
 
     def depth(self, instrument: str, levels: int = 10) -> Depth:
         """The best price levels of an instrument, as rows of (price in ticks, lots, orders)."""
         book = self.instrument(instrument)
-        return Depth(
-            level_rows(self.state.books, book, Side.BUY, levels, None),
-            level_rows(self.state.books, book, Side.SELL, levels, None),
-        )
+        with self._committed:
+            bids, asks = (level_rows(self.state.books, book, side, levels, None) for side in Side)
+        return Depth(bids, asks)
 
     def answer(self, actor: str, command_id: str) -> Answer | None:
         """What a submission was answered, None when no such command id of this actor is recorded."""
-        return self._writer.answer(actor, command_id)
+        with self._committed:
+            return self._writer.answer(actor, command_id)
 
     def query(self, statement: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
         """Rows of an SQL query over the read models (`docs/views.md`), caught up to the last durable position."""
@@ -192,6 +197,7 @@ class Exchange:
 
     def erase_person(self, party: str) -> bool:
         """Erase the personal data of a holder for good; facts, chain and proofs stay valid (contract K12)."""
+        self._check_writable()
         number = self.state.number("party", party, Code.UNKNOWN_PARTY)
         return self._parties.erase(self.state.parties[number].commitment)
 
@@ -273,22 +279,6 @@ class Exchange:
 def listed(content: Command | Content) -> Content:
     """One command as a list of one."""
     return [content] if isinstance(content, Command) else content
-
-
-def sealed_content(content: Content, parties: PartyRegister | None) -> Content:
-    """The content with personal data moved to the side register (nowhere for a preview), its commitment in place."""
-    if not isinstance(content, Sequence):
-        return content
-    persons = [c for c in content if isinstance(c, commands.RegisterParty) and isinstance(c.person, commands.Person)]
-    if not persons:
-        return content
-    found = {id(c): parties.seal(c.code, c.person) if parties and c.person else bytes(32) for c in persons}
-    return [
-        msgspec.structs.replace(c, person=None, commitment=found[id(c)])
-        if isinstance(c, commands.RegisterParty) and id(c) in found
-        else c
-        for c in content
-    ]
 
 
 def commitments(state: State) -> set[bytes]:

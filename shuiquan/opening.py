@@ -37,10 +37,11 @@ def open_exchange(
     Raises Refused: LEDGER_LOCKED when another process writes, LEDGER_MISSING, STORE_NOT_OURS, POLICY_DIFFERS,
     RECORD_DAMAGED or SEQUENCE_GAP for a damaged journal.
     """
-    path = parse_target(target)
+    path = parse_target(target).resolve()  # another name of a file is the same ledger
     store = SQLiteStore(path, writable=not readonly)
+    parties = PartyRegister(Path(f"{path}.persons"), Path(f"{path}.key"))
     try:
-        writer = Writer(store, page_facts)
+        writer = Writer(store, parties.seal_all, page_facts)
         wanted = load_policy(policy)
         if store.head() is None:
             if wanted is None or readonly:
@@ -56,7 +57,6 @@ def open_exchange(
     except BaseException:
         store.close()
         raise
-    parties = PartyRegister(path.with_suffix(".persons.db"), path.with_suffix(".key"))
     if not readonly:
         parties.keep_only(commitments(writer.state))  # a crash may have left what was never recorded
     return Exchange(store, writer, views, parties, clock, writable=not readonly)
@@ -64,7 +64,7 @@ def open_exchange(
 
 def view_path(path: Path) -> Path | None:
     """The file of a ledger's read models, None where it cannot be written."""
-    views = path.with_suffix(".views.db")
+    views = Path(f"{path}.views")
     try:
         with views.open("ab"):
             return views

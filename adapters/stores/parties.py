@@ -8,17 +8,20 @@ import hashlib
 import os
 import secrets
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import closing
 from pathlib import Path
 
 import msgspec
+import numpy as np
 from cryptography.fernet import Fernet
 
-from ledger.commands import Person
+from ledger.commands import Person, RegisterParty
+from ledger.submissions import Content
 
 SCHEMA = "CREATE TABLE IF NOT EXISTS persons (commitment BLOB PRIMARY KEY, party TEXT, wrapped_key BLOB, sealed BLOB)"
 SALT_BYTES = 32
+DIGEST_BYTES = 32
 
 
 class PartyRegister:
@@ -27,6 +30,12 @@ class PartyRegister:
     def __init__(self, path: Path, key_path: Path) -> None:
         """A register in these files."""
         self._path, self._key_path = path, key_path
+        self.unsettled = False
+        """Whether something was sealed that may never have been recorded."""
+
+    def seal_all(self, content: Content) -> Content:
+        """The content of a submission with personal data moved to this register and their commitments in place."""
+        return sealed(content, self.seal)
 
     def seal(self, party: str, person: Person) -> bytes:
         """Keep a person's data and return its commitment; the same data of the same holder keeps its commitment."""
@@ -37,6 +46,7 @@ class PartyRegister:
         commitment = hashlib.sha256(packed).digest()
         key = Fernet.generate_key()
         row = (commitment, party, self._master(create=True).encrypt(key), Fernet(key).encrypt(packed))
+        self.unsettled = True
         with closing(self._connect()) as connection, connection:
             connection.execute("INSERT INTO persons VALUES (?,?,?,?)", row)
         return commitment
@@ -62,6 +72,7 @@ class PartyRegister:
         for (commitment,) in self._select("SELECT commitment FROM persons"):
             if bytes(commitment) not in commitments:
                 self.erase(commitment)
+        self.unsettled = False
 
     def _select(self, statement: str, *parameters: object) -> list[tuple[bytes, ...]]:
         if not self._path.exists():
@@ -81,3 +92,20 @@ class PartyRegister:
             with os.fdopen(handle, "wb") as file:
                 file.write(Fernet.generate_key())
         return Fernet(self._key_path.read_bytes())
+
+
+def unkept(_party: str, _person: Person) -> bytes:
+    """In the place of a commitment where nothing is to be kept."""
+    return bytes(DIGEST_BYTES)
+
+
+def sealed(content: Content, seal: Callable[[str, Person], bytes] = unkept) -> Content:
+    """The content of a submission with a commitment, given by `seal`, in the place of each person's data."""
+    if isinstance(content, np.ndarray):
+        return content
+    return [
+        msgspec.structs.replace(command, person=None, commitment=seal(command.code, command.person))
+        if isinstance(command, RegisterParty) and command.person
+        else command
+        for command in content
+    ]

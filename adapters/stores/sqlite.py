@@ -5,6 +5,7 @@ second writer even where the lock failed. Keys of submissions and spans of seque
 in one transaction, durable by fsync (WAL, synchronous FULL).
 """
 
+import hashlib
 import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -141,6 +142,16 @@ class SQLiteStore:
         (found,) = self._one("SELECT MIN(position) AS position FROM spans WHERE last_seq >= ?", (seq,))
         return iter(()) if found is None else self.entries(found - 1)
 
+    def digest(self, position: int) -> bytes:
+        """Hash of the record at a position, empty where there is none."""
+        events = self._recorder.select_events(STREAM, gt=position - 1, lte=position)
+        return hashlib.sha256(events[0].state).digest() if events else b""
+
+    def last_seq(self, position: int) -> int:
+        """The highest sequence number up to a position."""
+        last = "SELECT last_seq FROM spans WHERE position <= ? ORDER BY last_seq DESC LIMIT 1"
+        return int((*self._one(last, (position,)), 0)[0])
+
     def head(self) -> Entry | None:
         """The last record."""
         events = self._recorder.select_events(STREAM, desc=True, limit=1)
@@ -178,8 +189,9 @@ def lock(file_lock: FileLock, path: Path) -> None:
 def prepare(path: Path, *, writable: bool) -> None:
     """Make a new file with large pages, or check that an old one is ours."""
     new = not path.exists() or path.stat().st_size == 0
+    missing = Refused(Code.LEDGER_MISSING, "ledger", str(path), "check the path, or run `shuiquan demo` to make one")
     if new and not writable:
-        raise Refused(Code.LEDGER_MISSING, "ledger", str(path), "check the path, or run `shuiquan demo` to make one")
+        raise missing
     try:
         connection = sqlite3.connect(path)
         try:
@@ -188,9 +200,12 @@ def prepare(path: Path, *, writable: bool) -> None:
                 connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
                 connection.execute("PRAGMA journal_mode=WAL")
             (found,) = connection.execute("PRAGMA application_id").fetchone()
+            (tables,) = connection.execute("SELECT COUNT(*) FROM sqlite_master WHERE name = 'spans'").fetchone()
         finally:
             connection.close()
     except sqlite3.DatabaseError as problem:
         raise Refused(Code.STORE_NOT_OURS, "ledger", str(path), str(problem)) from None
     if found != APPLICATION_ID:
         raise Refused(Code.STORE_NOT_OURS, "ledger", str(path), "a file that this program made")
+    if not tables and not writable:  # its maker was killed before the first record
+        raise missing

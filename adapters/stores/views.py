@@ -5,16 +5,16 @@ can be deleted at any time: they are rebuilt from the journal.
 """
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from eventsourcing.persistence import OperationalError, Tracking
 from eventsourcing.sqlite import SQLiteCursor, SQLiteDatastore, SQLiteTrackingRecorder
 
-from ledger.journal.records import Decoded, parse, segments
+from ledger.journal.records import Decoded
 from ledger.journal.store import Store
-from ledger.replay import Progress, joined, read_chain
+from ledger.replay import Progress, groups_after
 from projections.base import Projection, Table
 
 
@@ -29,8 +29,10 @@ class ViewRecorder(SQLiteTrackingRecorder):
         super().__init__(datastore)
 
     def construct_create_table_statements(self) -> list[str]:
-        """Tracking and the projections' tables."""
-        return [*super().construct_create_table_statements(), *(create_statement(table) for table in self._tables)]
+        """Tracking, the record that was projected last, and the projections' tables."""
+        source = "CREATE TABLE IF NOT EXISTS source (id INTEGER PRIMARY KEY, position INTEGER, digest BLOB)"
+        tables = [create_statement(table) for table in self._tables]
+        return [*super().construct_create_table_statements(), source, *tables]
 
     def _create_table(self, c: SQLiteCursor) -> None:
         super()._create_table(c)
@@ -47,6 +49,7 @@ class ViewRecorder(SQLiteTrackingRecorder):
                     for upsert in projection.fold(decoded):
                         cursor.executemany(upsert_statement(upsert.table), upsert.rows)
                 self._insert_tracking(cursor, Tracking(self.name, decoded.position))
+                cursor.execute("INSERT OR REPLACE INTO source VALUES (1, ?, ?)", (decoded.position, decoded.digest))
         except OperationalError:
             if self.position() == after:
                 raise
@@ -57,13 +60,22 @@ class ViewRecorder(SQLiteTrackingRecorder):
         """The position reached."""
         return self.max_tracking_id(self.name) or 0
 
+    def reached(self) -> tuple[int, bytes]:
+        """Position and hash of the record that was projected last."""
+        with self.datastore.transaction(commit=False) as cursor:
+            cursor.execute("SELECT position, digest FROM source")
+            row = cursor.fetchone()
+        return (row[0], row[1]) if row else (0, b"")
+
     def clear(self) -> None:
         """Forget everything that was projected."""
         with self.datastore.transaction(commit=True) as cursor:
             self._clear(cursor)
 
     def _clear(self, c: SQLiteCursor) -> None:
-        c.execute("DELETE FROM tracking WHERE application_name = ?", (self.name,))
+        # of other versions too, so that going back to one starts from zero; the library keeps a row for itself
+        c.execute("DELETE FROM tracking WHERE application_name != ?", (self.table_migration_identifier,))
+        c.execute("DELETE FROM source")
         for table in self._tables:
             c.execute(f"DROP TABLE IF EXISTS {table.name}")
             c.execute(create_statement(table))
@@ -85,8 +97,14 @@ class Views:
         return self._recorder.position()
 
     def catch_up(self, store: Store, progress: Progress | None = None) -> int:
-        """Project what the journal holds behind the position reached. Returns the position afterwards."""
+        """Project what the journal holds behind the position reached. Returns the position afterwards.
+
+        Views of another journal, or of one that was put back to an earlier state, are dropped first.
+        """
         complete = False
+        position, digest = self._recorder.reached()
+        if digest != store.digest(position):
+            self._recorder.clear()
         while not complete:
             after, complete = self.position, True
             for decoded in groups_after(store, after):
@@ -112,14 +130,6 @@ class Views:
     def close(self) -> None:
         """Close all connections."""
         self._datastore.close()
-
-
-def groups_after(store: Store, after: int) -> Iterator[Decoded]:
-    """Groups of facts behind a position that ends one, each record chained to the one before."""
-    if not after:
-        return joined(segments(read_chain(store)))
-    entry = next(iter(store.entries(after - 1)))
-    return joined(segments(read_chain(store, after, parse(entry.position, entry.state).digest)))
 
 
 def create_statement(table: Table) -> str:

@@ -4,6 +4,7 @@ A page's body is its columns one after the other, little-endian, without padding
 record's header. The canonical bytes of a fact do not depend on the page it lies in (contract K8).
 """
 
+import re
 import struct
 from collections.abc import Iterator
 from typing import Any, Final
@@ -17,12 +18,19 @@ from ledger.rows import PAGE_DTYPES, SUBMISSION_FIELDS, SUBMISSION_TEXTS, SUBMIS
 from ledger.tables import Array
 
 MAX_PAGE_FACTS: Final = 65_536
+SUBMISSION_NAMES: Final = (*(name for name, _ in SUBMISSION_FIELDS), *SUBMISSION_TEXTS)
 TEXT_DTYPE: Final = "S"
 
 
-def columns_of(rows: Array) -> tuple[tuple[str, str], ...]:
-    """Names and little-endian dtypes of the columns of a structured array."""
-    return tuple((name, rows.dtype[name].str) for name in rows.dtype.names or ())
+def layout(dtype: Any) -> tuple[tuple[str, str], ...]:
+    """Names and little-endian dtypes of the columns of rows."""
+    return tuple((name, dtype[name].str) for name in dtype.names or ())
+
+
+def text(column: tuple[str, str]) -> bool:
+    """Whether a column holds texts of a submission: as many bytes as the longest has."""
+    name, kind = column
+    return name in SUBMISSION_TEXTS and re.fullmatch(r"\|S[1-9][0-9]{0,2}", kind) is not None
 
 
 def encode_columns(rows: Array) -> bytes:
@@ -35,18 +43,18 @@ def decode_columns(topic: str, columns: tuple[tuple[str, str], ...], count: int,
     if topic in PAGE_DTYPES:
         dtype = PAGE_DTYPES[topic]
     elif topic == SUBMISSIONS:
-        dtype = np.dtype([(name, text) for name, text in columns])
+        dtype = np.dtype([*SUBMISSION_FIELDS, *(column for column in columns[len(SUBMISSION_FIELDS) :] if text(column))])
     else:
         raise Refused(Code.TOPIC_UNKNOWN, "topic", topic, "written by a newer version of this program")
-    rows = np.zeros(count, dtype)
-    if columns_of(rows) != tuple((name, text) for name, text in columns):
+    if layout(dtype) != columns or (topic == SUBMISSIONS and dtype.names != SUBMISSION_NAMES):
         raise Refused(Code.RECORD_DAMAGED, "columns", columns, f"the layout of {topic}")
-    if len(body) != sum(dtype[name].itemsize for name, _ in columns) * count:
-        raise Refused(Code.RECORD_DAMAGED, "body", len(body), f"{count} facts of {topic}")
+    if not 0 < count <= MAX_PAGE_FACTS or len(body) != sum(dtype[name].itemsize for name, _ in columns) * count:
+        raise Refused(Code.RECORD_DAMAGED, "body", len(body), f"1 to {MAX_PAGE_FACTS} facts of {topic}")
+    rows = np.zeros(count, dtype)
     at = 0
     for name, _ in columns:
         size = dtype[name].itemsize * count
-        rows[name] = np.frombuffer(body, dtype[name], count, at) if count else 0
+        rows[name] = np.frombuffer(body, dtype[name], count, at)
         at += size
     return rows
 

@@ -15,7 +15,7 @@ import msgspec
 
 from ledger.codes import Code, Refused
 from ledger.facts import TOPIC_OF, Stamped
-from ledger.journal.pages import MAX_PAGE_FACTS, columns_of, decode_columns, decode_fact, encode_columns
+from ledger.journal.pages import MAX_PAGE_FACTS, decode_columns, decode_fact, encode_columns, layout
 from ledger.tables import Array
 
 ALGORITHM: Final = "sha256"
@@ -86,7 +86,7 @@ def draft_pages(topic: str, rows: Array, page_facts: int = MAX_PAGE_FACTS) -> It
             int(seqs[-1]),
             len(part),
             int(part["at_ns"][-1]),
-            columns_of(part),
+            layout(part.dtype),
             encode_columns(part),
         )
 
@@ -112,14 +112,12 @@ def chain(drafts: Iterable[Draft], previous: bytes, policy: int) -> Iterator[tup
 
 
 def parse(position: int, state: bytes) -> Record:
-    """A record from its stored bytes. Raises Refused (RECORD_DAMAGED) naming the position."""
+    """A record from its stored bytes, of any format. Raises Refused (RECORD_DAMAGED) naming the position."""
     try:
         (length,) = LENGTH.unpack_from(state)
         header = msgspec.msgpack.decode(state[LENGTH.size : LENGTH.size + length], type=Header)
-    except (struct.error, msgspec.MsgspecError) as problem:
+    except (struct.error, msgspec.MsgspecError, UnicodeDecodeError) as problem:
         raise Refused(Code.RECORD_DAMAGED, "position", position, str(problem)) from None
-    if header.format != FORMAT:
-        raise Refused(Code.TOPIC_UNKNOWN, "format", header.format, f"{FORMAT}")
     return Record(position, header, state[LENGTH.size + length :], hashlib.sha256(state).digest())
 
 
@@ -130,6 +128,7 @@ class Decoded(NamedTuple):
     pages: dict[str, list[Array]]
     position: int  # of the last record
     last_seq: int
+    digest: bytes  # of the last record
 
 
 def segments(records: Iterable[Record], next_seq: int | None = None) -> Iterator[Decoded]:
@@ -147,14 +146,14 @@ def segments(records: Iterable[Record], next_seq: int | None = None) -> Iterator
         if not header.columns:
             if count or header.first_seq != next_seq:
                 raise Refused(Code.SEQUENCE_GAP, "position", record.position, f"expected seq {next_seq}")
-            yield Decoded([record.fact], {}, record.position, header.last_seq)
+            yield Decoded([record.fact], {}, record.position, header.last_seq, record.digest)
             next_seq += 1
             continue
         pages.setdefault(header.topic, []).append(record.rows)
         count += header.count
         last = max(last, header.last_seq)
         if next_seq + count - 1 == last:
-            yield Decoded([], pages, record.position, last)
+            yield Decoded([], pages, record.position, last, record.digest)
             next_seq, pages, count = last + 1, {}, 0
         elif next_seq + count - 1 > last:
             raise Refused(Code.SEQUENCE_GAP, "position", record.position, f"expected seq {next_seq}")

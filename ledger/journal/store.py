@@ -45,6 +45,12 @@ class Store(Protocol):
     def entries_from_seq(self, seq: int) -> Iterator[Entry]:
         """Records in order, from the first on that ends at or after this sequence number."""
 
+    def digest(self, position: int) -> bytes:
+        """Hash of the record at a position, empty where there is none."""
+
+    def last_seq(self, position: int) -> int:
+        """The highest sequence number up to a position."""
+
     def head(self) -> Entry | None:
         """The last record."""
 

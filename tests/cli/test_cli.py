@@ -117,7 +117,7 @@ def test_tables_have_headings_in_both_languages_and_say_what_they_leave_out(smal
 
 
 def test_views_are_rebuilt(small: Small) -> None:
-    path = small.path.with_suffix(".views.db")
+    path = small.path.with_name(f"{small.path.name}.views")
     before = path.read_bytes()
     path.unlink()
     found = run("views", "rebuild", "--ledger", small.path)

@@ -15,10 +15,11 @@ import pytest
 
 import shuiquan
 from adapters.stores.sqlite import SQLiteStore
-from adapters.stores.views import Views, groups_after
+from adapters.stores.views import Views
 from ledger import facts
 from ledger.accounts import ABSTRACTED, ESCROWED, FREE, OVER_USE
 from ledger.journal.records import Decoded
+from ledger.replay import groups_after
 from ledger.rows import ORDERS, PAGE_DTYPES, READINGS, TRADES, USES
 from ledger.tables import Array, Kind
 from matching.types import Status
@@ -175,12 +176,12 @@ def test_many_small_steps_equal_one_rebuild(tmp_path: Path) -> None:
     for step in random_script(32, 30):
         play(world, [step])
         world.exchange.holdings()
-    stepped = tables(tmp_path / "steps.views.db")
+    stepped = tables(tmp_path / "steps.db.views")
     world.exchange.holdings()
-    assert tables(tmp_path / "steps.views.db") == stepped, "catching up twice changed something"
+    assert tables(tmp_path / "steps.db.views") == stepped, "catching up twice changed something"
     assert rebuilt(world.path, tmp_path / "rebuilt.views.db") == stepped
     assert world.exchange.rebuild_views() == world.exchange.position
-    assert tables(tmp_path / "steps.views.db") == stepped
+    assert tables(tmp_path / "steps.db.views") == stepped
     world.exchange.close()
 
 
@@ -194,7 +195,7 @@ def test_two_views_of_one_file_never_count_twice(tmp_path: Path) -> None:
             for exchange in asked:
                 exchange.holdings()
         assert beside.holdings() == world.exchange.holdings()
-    assert tables(tmp_path / "ledger.views.db") == rebuilt(world.path, tmp_path / "rebuilt.views.db")
+    assert tables(tmp_path / "ledger.db.views") == rebuilt(world.path, tmp_path / "rebuilt.views.db")
     world.exchange.close()
 
 
@@ -217,7 +218,7 @@ class Later(Holdings):
 
 
 def test_a_projection_of_another_version_is_rebuilt(world: World, tmp_path: Path) -> None:
-    path = tmp_path / "ledger.views.db"
+    path = tmp_path / "ledger.db.views"
     world.exchange.holdings()
     before = tables(path)
     with closing(SQLiteStore(world.path, writable=False)) as store:
@@ -229,7 +230,7 @@ def test_a_projection_of_another_version_is_rebuilt(world: World, tmp_path: Path
 
 
 def test_going_back_to_an_earlier_version_rebuilds_too(tmp_path: Path) -> None:
-    world, path = World(tmp_path / "ledger.db"), tmp_path / "ledger.views.db"
+    world, path = World(tmp_path / "ledger.db"), tmp_path / "ledger.db.views"
     populate(world)
     world.exchange.holdings()
     play(world, random_script(34, 6))
@@ -253,7 +254,7 @@ def test_views_of_a_journal_that_was_put_back_are_rebuilt(ledger: Path, tmp_path
     expected = rebuilt(ledger, tmp_path / "rebuilt.views.db")
     with shuiquan.open(tmp_path / "ledger.db") as exchange:
         exchange.holdings()
-    assert tables(tmp_path / "ledger.views.db") == expected
+    assert tables(tmp_path / "ledger.db.views") == expected
 
 
 # how they survive
@@ -291,7 +292,7 @@ def test_a_process_killed_while_it_catches_up_leaves_rows_and_position_together(
     status, rest = finished(child)
     assert status == -signal.SIGKILL
     positions = [int(line) for line in (*lines, *rest)]
-    found = tables(tmp_path / "ledger.views.db")
+    found = tables(tmp_path / "ledger.db.views")
     reached = dict(found["tracking"])["+".join(projection.name for projection in projections())]
     if inside:
         assert (len(positions), reached) == (groups - 1, positions[-1])
@@ -299,4 +300,4 @@ def test_a_process_killed_while_it_catches_up_leaves_rows_and_position_together(
     assert found == rebuilt(path, tmp_path / "part.views.db", reached)
     with shuiquan.open(path, readonly=True) as exchange:
         exchange.holdings()
-    assert tables(tmp_path / "ledger.views.db") == rebuilt(path, tmp_path / "rebuilt.views.db")
+    assert tables(tmp_path / "ledger.db.views") == rebuilt(path, tmp_path / "rebuilt.views.db")

@@ -47,7 +47,7 @@ def commitment(world: World, code: str) -> bytes:
 
 def kept(world: World) -> list[tuple[bytes, ...]]:
     """The rows of the side register."""
-    path = world.path.with_suffix(".persons.db")
+    path = Path(f"{world.path}.persons")
     if not path.exists():
         return []
     with closing(sqlite3.connect(path)) as connection:
@@ -69,7 +69,7 @@ def test_no_personal_data_stand_in_any_file(registered: World, tmp_path: Path) -
     registered.exchange.holdings()
     for again in range(2):  # while it is open, with its log, and closed
         names = {file.name for file in tmp_path.iterdir()}
-        assert {"ledger.db", "ledger.views.db", "ledger.persons.db", "ledger.key"} <= names
+        assert {"ledger.db", "ledger.db.views", "ledger.db.persons", "ledger.db.key"} <= names
         assert again or "ledger.db-wal" in names
         assert traces(tmp_path) == []
         registered.exchange.close()
@@ -136,13 +136,13 @@ def test_what_was_not_registered_leaves_nothing_and_changes_nobody(registered: W
 
 def test_a_preview_makes_no_file(world: World) -> None:
     world.exchange.preview(REGISTER, **BUREAU)
-    assert not list(world.path.parent.glob("*.persons.db*"))
+    assert not list(world.path.parent.glob("*.persons*"))
     assert not list(world.path.parent.glob("*.key"))
 
 
 def test_erased_data_are_gone_and_the_ledger_stays_valid(registered: World) -> None:
     before, head = registered.exchange.state_hash(), verified(registered.path)
-    path = registered.path.with_suffix(".persons.db")
+    path = Path(f"{registered.path}.persons")
     sealed = {row[0]: row[1:] for row in kept(registered)}[commitment(registered, "P-103")]
     assert all(part in path.read_bytes() for part in sealed)
     assert registered.exchange.erase_person("P-103")
@@ -172,7 +172,7 @@ def test_the_key_is_for_its_owner_alone(world: World) -> None:
         world.bureau(REGISTER[0])
     finally:
         os.umask(before)
-    key = world.path.with_suffix(".key")
+    key = Path(f"{world.path}.key")
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
     secret = key.read_bytes()
     assert not any(secret in file.read_bytes() for file in world.path.parent.iterdir() if file != key)
