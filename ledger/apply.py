@@ -11,16 +11,7 @@ import numpy as np
 from ledger.accounts import holding_row, use_water
 from ledger.compiled import kernel
 from ledger.decide import set_terms
-from ledger.metering import (
-    BEYOND_MODULUS,
-    LATE_READING,
-    RATE_TOO_HIGH,
-    STEP_BACK,
-    VALUE_MISSING,
-    WRAPPED,
-    move_register,
-    remember,
-)
+from ledger.metering import WRAPPED, holdings_exist, is_remembered, move_register, remember
 from ledger.offers import escrow, link_offer, release, unlink_offer
 from ledger.settle import post_trade
 from ledger.tables import N_ORDERS, N_READINGS, N_REMOVALS, N_TRADES, N_USES, NEVER, NEXT_EXPIRY
@@ -118,7 +109,7 @@ def apply_removal(books: Any, accounts: Any, market: Any, fact: Any) -> None:
 def apply_reading(metering: Any, fact: Any) -> None:
     """Move a register, and remember the identity of what was not refused outright."""
     code = fact["code"]
-    if code in (NONE, WRAPPED, VALUE_MISSING, BEYOND_MODULUS, LATE_READING, STEP_BACK, RATE_TOO_HIGH):
+    if is_remembered(code):
         remember(metering, np.int64(fact["meter"]), fact["measured_at_ns"], np.int64(fact["sequence"]))
     if code in (NONE, WRAPPED):
         move_register(metering.meter[fact["meter"]], fact["value_l"], fact["measured_at_ns"])
@@ -138,31 +129,44 @@ def next_seq(rows: Any, at: int, count: int) -> int:
 
 
 @kernel
-def apply_facts(books: Any, accounts: Any, market: Any, metering: Any, journal: Any) -> None:
-    """Apply the facts in `journal` in the order of their `seq`, whichever columns they stand in."""
-    orders, trades, removals, readings, uses = 0, 0, 0, 0, 0
+def awaits_holdings(accounts: Any, metering: Any, fact: Any) -> bool:
+    """Whether the water of a reading falls on a holding that does not exist yet."""
+    if fact["volume_l"] == 0:
+        return False
+    return not holdings_exist(accounts, metering, metering.meter[fact["meter"]], fact["measured_at_ns"])
+
+
+@kernel
+def apply_facts(books: Any, accounts: Any, market: Any, metering: Any, journal: Any, done: Any) -> bool:
+    """Apply the facts in `journal` in the order of their `seq`, whichever columns they stand in.
+
+    `done` (int64[5]) counts what is applied of each column. Returns False where the next fact is a reading that awaits
+    holdings, as the deciding kernel does: the caller makes them and goes on.
+    """
     counts = journal.counts
     while True:
-        order = next_seq(journal.orders, orders, counts[N_ORDERS])
-        trade = next_seq(journal.trades, trades, counts[N_TRADES])
-        removal = next_seq(journal.removals, removals, counts[N_REMOVALS])
-        reading = next_seq(journal.readings, readings, counts[N_READINGS])
-        use = next_seq(journal.uses, uses, counts[N_USES])
+        order = next_seq(journal.orders, done[N_ORDERS], counts[N_ORDERS])
+        trade = next_seq(journal.trades, done[N_TRADES], counts[N_TRADES])
+        removal = next_seq(journal.removals, done[N_REMOVALS], counts[N_REMOVALS])
+        reading = next_seq(journal.readings, done[N_READINGS], counts[N_READINGS])
+        use = next_seq(journal.uses, done[N_USES], counts[N_USES])
         first = min(order, trade, removal, reading, use)
         if first == NEVER:
-            return
+            return True
         if first == order:
-            apply_order(books, accounts, market, journal, journal.orders[orders])
-            orders += 1
+            apply_order(books, accounts, market, journal, journal.orders[done[N_ORDERS]])
+            done[N_ORDERS] += 1
         elif first == trade:
-            apply_trade(books, accounts, market, journal.trades[trades])
-            trades += 1
+            apply_trade(books, accounts, market, journal.trades[done[N_TRADES]])
+            done[N_TRADES] += 1
         elif first == removal:
-            apply_removal(books, accounts, market, journal.removals[removals])
-            removals += 1
+            apply_removal(books, accounts, market, journal.removals[done[N_REMOVALS]])
+            done[N_REMOVALS] += 1
         elif first == reading:
-            apply_reading(metering, journal.readings[readings])
-            readings += 1
+            if awaits_holdings(accounts, metering, journal.readings[done[N_READINGS]]):
+                return False
+            apply_reading(metering, journal.readings[done[N_READINGS]])
+            done[N_READINGS] += 1
         else:
-            apply_use(accounts, journal.uses[uses])
-            uses += 1
+            apply_use(accounts, journal.uses[done[N_USES]])
+            done[N_USES] += 1

@@ -13,10 +13,10 @@ from ledger.codes import Code, Refused
 from ledger.commands import Command, Role
 from ledger.decide import decide_orders
 from ledger.expiry import expire, roll_sessions, withdraw_orders_of
-from ledger.fold import apply_fact, ensure_holding
+from ledger.fold import apply_fact, ensure_holdings_of
 from ledger.journal.pages import submission_rows
 from ledger.journal.records import ALGORITHM, FORMAT, Draft, draft_fact, draft_pages
-from ledger.metering import decide_readings, holdings_missing
+from ledger.metering import decide_readings
 from ledger.policy import Policy
 from ledger.state import State
 from ledger.submissions import Submission, content_digest
@@ -122,12 +122,16 @@ class Decider:
             state.reserve(orders=len(content))
             decide_orders(state.books, state.tape, state.accounts, state.market, state.journal, content, actor)
             return
-        if holdings_missing(state.accounts, state.metering, content):
-            ensure_holdings_of_readings(state, content)
         state.reserve(readings=len(content))
-        decide_readings(
-            state.books, state.tape, state.accounts, state.market, state.metering, state.journal, content, actor
-        )
+        done = 0
+        while done < len(content):
+            done = decide_readings(
+                state.books, state.tape, state.accounts, state.market, state.metering, state.journal, content, actor,
+                done,
+            )  # fmt: skip
+            if done < len(content):
+                meter, measured_at_ns = int(content["meter"][done]), int(content["measured_at_ns"][done])
+                state.reserve_uses(ensure_holdings_of(state, meter, measured_at_ns))
 
     def decide_command(self, command: Command, index: int) -> bool:
         """One command: its facts, or the fact of its refusal. Returns whether it was accepted."""
@@ -174,22 +178,6 @@ def know_actor(state: State, name: str, role: Role) -> int:
     party = state.numbers.get(("party", name), -2) if role == Role.HOLDER else -1
     state.market.actor["party"][number] = party
     return number
-
-
-def ensure_holdings_of_readings(state: State, readings: Array) -> None:
-    """Make the holdings that these readings may book use to: kernels cannot register anything."""
-    meters = readings["meter"]
-    known = (meters >= 0) & (meters < len(state.meter_facts))
-    if not known.any():
-        return
-    starts, first = state.metering.year_starts, int(state.accounts.scalars[1])
-    last = np.searchsorted(starts, readings["measured_at_ns"][known], side="left") - 1 + first
-    for meter, year in {(int(m), int(y)) for m, y in zip(meters[known], last, strict=True)}:
-        begin = int(np.searchsorted(starts, state.metering.meter["last_at_ns"][meter], side="right")) - 1 + first
-        for right, _ in state.meter_facts[meter].shares:
-            for use_year in range(begin, min(year, first + len(starts) - 2) + 1):
-                if state.holding(right, use_year) is None:
-                    ensure_holding(state, right, use_year)
 
 
 def merged(segments: list[Segment]) -> Iterator[Segment]:

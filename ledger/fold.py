@@ -9,9 +9,10 @@ import numpy as np
 from ledger import facts
 from ledger.accounts import FREE, move_caps, settle_money, settle_water
 from ledger.codes import Code
+from ledger.metering import years_between
 from ledger.policy import Policy
 from ledger.state import DEADLINE_METER, DEADLINE_RIGHT, State
-from ledger.tables import MONEY_UNIT, NEVER, Kind, water_unit
+from ledger.tables import FIRST_YEAR, MONEY_UNIT, NEVER, Kind, water_unit
 from matching.arrays import with_book
 from matching.types import UNLIMITED
 
@@ -136,10 +137,23 @@ def ensure_holding(state: State, right: int, year: int) -> int:
     account, party = state.accounts.account[row], state.accounts.party[fact.party]
     account["year"], account["zone"], account["licence"] = year, fact.basin, fact.kind == "licence"
     account["next_of_owner"], party["first_holding"] = party["first_holding"], row
-    state.accounts.right_rows[right, year - int(state.accounts.scalars[1])] = row
+    state.accounts.right_rows[right, year - int(state.accounts.scalars[FIRST_YEAR])] = row
     state.add_cap_members(row, [cap.cap for cap in state.caps if cap_covers(cap, fact, year)])
     refresh_right(state, right)
     return row
+
+
+def ensure_holdings_of(state: State, meter: int, until_ns: int) -> int:
+    """Make the holdings on which a meter's water from its last reading to `until_ns` may fall: kernels cannot.
+
+    Returns how many there are.
+    """
+    first, last = years_between(state.metering, int(state.metering.meter["last_at_ns"][meter]), until_ns)
+    first_year = int(state.accounts.scalars[FIRST_YEAR])
+    pairs = [(right, first_year + year) for right, _ in state.meter_facts[meter].shares for year in range(first, last + 1)]
+    for right, year in pairs:
+        ensure_holding(state, right, year)
+    return len(pairs)
 
 
 def right_issued(state: State, fact: facts.RightIssued) -> None:

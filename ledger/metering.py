@@ -12,8 +12,8 @@ from ledger.accounts import FREE, OVER_USE, fee, holding_row, use_water
 from ledger.codes import Code
 from ledger.compiled import kernel
 from ledger.offers import withdraw_for_use, withdraw_offers_of_owner
-from ledger.rows import MISSING
-from ledger.tables import AT_NS, FIRST_YEAR, N_READINGS, N_USES, NEXT_SEQ
+from ledger.rows import MISSING, Quality, Source
+from ledger.tables import AT_NS, FIRST_YEAR, N_READINGS, N_REMOVALS, N_USES, NEXT_SEQ
 from ledger.units import NS, PPM, SECONDS_PER_HOUR
 from matching.index import spread
 
@@ -23,8 +23,10 @@ VALUE_MISSING, LATE_READING = int(Code.VALUE_MISSING), int(Code.LATE_READING)
 READING_TOO_LATE, CLOCK_AHEAD = int(Code.READING_TOO_LATE), int(Code.CLOCK_AHEAD)
 STEP_BACK, RATE_TOO_HIGH = int(Code.STEP_BACK), int(Code.RATE_TOO_HIGH)
 BEYOND_MODULUS, WRAPPED = int(Code.BEYOND_MODULUS), int(Code.WRAPPED)
+OUT_OF_RANGE = int(Code.OUT_OF_RANGE)
 WITHDRAWN_FOR_USE = int(Code.WITHDRAWN_FOR_USE)
 IN_SEEN, LATE_NS, AHEAD_NS = 0, 1, 2
+LAST_SOURCE, LAST_QUALITY = int(max(Source)), int(max(Quality))
 MARGIN_NUMERATOR, MARGIN_DENOMINATOR = 6, 5  # a register may run 1.2 times its stated rate before it is doubted
 
 
@@ -42,17 +44,20 @@ def place_of(metering: Any, meter: int, measured_at_ns: int, sequence: int) -> i
 
 
 @kernel
-def remember(metering: Any, meter: int, measured_at_ns: int, sequence: int) -> bool:
-    """Note the identity of a reading. Returns False when it was known."""
-    at = place_of(metering, meter, measured_at_ns, sequence)
-    place = metering.seen[at]
-    if place["meter"] >= 0:
-        return False
+def is_known(metering: Any, reading: Any) -> bool:
+    """Whether the identity of a reading is known already."""
+    at = place_of(metering, np.int64(reading["meter"]), reading["measured_at_ns"], np.int64(reading["sequence"]))
+    return metering.seen[at]["meter"] >= 0
+
+
+@kernel
+def remember(metering: Any, meter: int, measured_at_ns: int, sequence: int) -> None:
+    """Note the identity of a reading."""
+    place = metering.seen[place_of(metering, meter, measured_at_ns, sequence)]
     place["meter"] = meter
     place["measured_at_ns"] = measured_at_ns
     place["sequence"] = sequence
     metering.limits[IN_SEEN] += 1
-    return True
 
 
 @kernel
@@ -64,28 +69,37 @@ def remember_all(metering: Any, identities: Any) -> None:
 
 
 @kernel
-def year_at(metering: Any, accounts: Any, at_ns: int) -> int:
-    """The year in which an instant lies; an instant on a boundary still belongs to the interval that ends there."""
-    return np.int64(np.searchsorted(metering.year_starts, at_ns, side="left")) - 1 + accounts.scalars[FIRST_YEAR]
+def years_between(metering: Any, from_ns: int, to_ns: int) -> tuple[int, int]:
+    """First and last year of an interval, counted from the ledger's first; a boundary belongs to the one before it."""
+    first = np.searchsorted(metering.year_starts, from_ns, side="right") - 1
+    return np.int64(first), np.int64(np.searchsorted(metering.year_starts, to_ns, side="left")) - 1
 
 
 @kernel
-def holdings_missing(accounts: Any, metering: Any, readings: Any) -> bool:
-    """Whether a reading may book use to a right and year that has no holding yet."""
-    for at in range(len(readings)):
-        number = readings[at]["meter"]
-        if number < 0 or number >= len(metering.meter):
-            continue
-        meter = metering.meter[number]
-        first, last = (
-            year_at(metering, accounts, meter["last_at_ns"] + 1),
-            year_at(metering, accounts, readings[at]["measured_at_ns"]),
-        )
-        for share in range(meter["shares_at"], meter["shares_at"] + meter["shares"]):
-            for year in range(first, last + 1):
-                if holding_row(accounts, np.int64(metering.share[share]["right"]), year) < 0:
-                    return True
-    return False
+def holdings_exist(accounts: Any, metering: Any, meter: Any, to_ns: int) -> bool:
+    """Whether each right of a meter has a holding in every year from its last reading to `to_ns`."""
+    first, last = years_between(metering, meter["last_at_ns"], to_ns)
+    for at in range(meter["shares_at"], meter["shares_at"] + meter["shares"]):
+        for year in range(first, last + 1):
+            if holding_row(accounts, np.int64(metering.share[at]["right"]), year + accounts.scalars[FIRST_YEAR]) < 0:
+                return False
+    return True
+
+
+@kernel
+def has_room(books: Any, metering: Any, journal: Any, meter: Any, to_ns: int) -> bool:
+    """Whether the journal can take all that booking a meter's water up to `to_ns` may write."""
+    first, last = years_between(metering, meter["last_at_ns"], to_ns)
+    parts = np.int64(meter["shares"]) * (last - first + 1)
+    removals = books.pool[0]["live"] + parts  # every offer whole, or one a part reduced
+    counts = journal.counts
+    return counts[N_USES] + parts <= len(journal.uses) and counts[N_REMOVALS] + removals <= len(journal.removals)
+
+
+@kernel
+def is_remembered(code: int) -> bool:
+    """Whether a reading with this code is one that later ones may repeat."""
+    return code in (NONE, WRAPPED, VALUE_MISSING, BEYOND_MODULUS, LATE_READING, STEP_BACK, RATE_TOO_HIGH)
 
 
 @kernel
@@ -95,12 +109,16 @@ def judge(metering: Any, journal: Any, reading: Any) -> tuple[int, int]:
     number, measured, value = np.int64(reading["meter"]), reading["measured_at_ns"], reading["value_l"]
     if number < 0 or number >= len(metering.meter):
         return UNKNOWN_METER, zero
+    if not (0 <= reading["source"] <= LAST_SOURCE and 0 <= reading["quality"] <= LAST_QUALITY):
+        return OUT_OF_RANGE, zero
     meter = metering.meter[number]
     if measured > journal.clock[AT_NS] + metering.limits[AHEAD_NS]:
         return CLOCK_AHEAD, zero
     if measured < journal.clock[AT_NS] - metering.limits[LATE_NS]:
         return READING_TOO_LATE, zero
-    if not remember(metering, number, measured, np.int64(reading["sequence"])):
+    if measured > metering.year_starts[-1]:
+        return OUT_OF_RANGE, zero
+    if is_known(metering, reading):
         return DUPLICATE_READING, zero
     if value == MISSING:
         return VALUE_MISSING, zero
@@ -108,9 +126,7 @@ def judge(metering: Any, journal: Any, reading: Any) -> tuple[int, int]:
         return BEYOND_MODULUS, zero
     if measured <= meter["last_at_ns"]:
         return LATE_READING, zero
-    step = value - meter["last_l"]
-    elapsed_s = (measured - meter["last_at_ns"]) // NS + 1
-    most = meter["max_l_per_hour"] * elapsed_s // SECONDS_PER_HOUR * MARGIN_NUMERATOR // MARGIN_DENOMINATOR
+    step, most = value - meter["last_l"], most_since(meter, measured)
     if step < 0:
         step += meter["modulus_l"]
         return (WRAPPED, step) if step <= most else (STEP_BACK, zero)
@@ -118,29 +134,48 @@ def judge(metering: Any, journal: Any, reading: Any) -> tuple[int, int]:
 
 
 @kernel
-def decide_readings(
-    books: Any, tape: Any, accounts: Any, market: Any, metering: Any, journal: Any, readings: Any, actor: int
-) -> None:
-    """Decide a batch of READING in order. Facts go to `journal`, whose columns must be long enough.
+def most_since(meter: Any, measured_at_ns: int) -> int:
+    """Litres that a register may have run since its last reading, a second's tolerance included."""
+    elapsed_s = (measured_at_ns - meter["last_at_ns"]) // NS + 1
+    hourly = meter["max_l_per_hour"] * MARGIN_NUMERATOR // MARGIN_DENOMINATOR
+    return hourly * (elapsed_s // SECONDS_PER_HOUR) + hourly * (elapsed_s % SECONDS_PER_HOUR) // SECONDS_PER_HOUR
 
-    Every holding that use may fall on must exist: a right of a share, in each year from the meter's last reading on.
+
+@kernel
+def decide_readings(
+    books: Any, tape: Any, accounts: Any, market: Any, metering: Any, journal: Any, readings: Any, actor: int, start: int
+) -> int:  # fmt: skip
+    """Decide READING rows in order from `start` on; their facts go to `journal`. Returns how many are decided.
+
+    Stops before a reading whose water falls on a holding that does not exist or outgrows the journal's columns: the
+    caller makes both (`ledger.decider`) and goes on.
     """
-    for at in range(len(readings)):
+    for at in range(start, len(readings)):
         reading = readings[at]
-        fact = start_reading(journal, reading, actor)
         code, step = judge(metering, journal, reading)
+        measured_at_ns = reading["measured_at_ns"]
+        if step > 0:
+            meter = metering.meter[reading["meter"]]
+            if not holdings_exist(accounts, metering, meter, measured_at_ns):
+                return at
+            if not has_room(books, metering, journal, meter, measured_at_ns):
+                return at
+        fact = start_reading(journal, reading, actor)
         fact["code"] = code
+        if is_remembered(code):
+            remember(metering, np.int64(reading["meter"]), measured_at_ns, np.int64(reading["sequence"]))
         if code not in (NONE, WRAPPED):
             continue
         meter = metering.meter[reading["meter"]]
         fact["volume_l"] = meter["sign"] * step
         from_ns = meter["last_at_ns"]
-        move_register(meter, reading["value_l"], reading["measured_at_ns"])
+        move_register(meter, reading["value_l"], measured_at_ns)
         if step > 0:
             book_interval(
                 books, tape, accounts, market, metering, journal, meter, meter["sign"] * step, from_ns,
-                reading["measured_at_ns"], fact["seq"],
+                measured_at_ns, fact["seq"],
             )  # fmt: skip
+    return len(readings)
 
 
 @kernel
@@ -179,13 +214,12 @@ def book_interval(
     from_ns: int, to_ns: int, cause: int,
 ) -> None:  # fmt: skip
     """Book a register step to the rights of a meter, split at year boundaries by time, remainder to the later part."""
-    starts = metering.year_starts
-    year = np.int64(np.searchsorted(starts, from_ns, side="right")) - 1
-    while from_ns < to_ns:
-        end_ns = min(to_ns, starts[year + 1]) if year + 1 < len(starts) else to_ns
+    first, last = years_between(metering, from_ns, to_ns)
+    for year in range(first, last + 1):
+        end_ns = min(to_ns, metering.year_starts[year + 1])
         part = volume_l
         if end_ns < to_ns:
-            total_s, part_s = (to_ns - from_ns) // NS, (end_ns - from_ns) // NS
+            total_s, part_s = max((to_ns - from_ns) // NS, 1), (end_ns - from_ns) // NS
             size = abs(volume_l)
             part = (size // total_s) * part_s + (size % total_s) * part_s // total_s
             part = part if volume_l > 0 else -part
@@ -195,7 +229,6 @@ def book_interval(
         )  # fmt: skip
         volume_l -= part
         from_ns = end_ns
-        year += 1
 
 
 @kernel

@@ -11,17 +11,16 @@ from ledger.apply import apply_facts
 from ledger.codes import Code, Refused
 from ledger.commands import Role
 from ledger.decider import know_actor
-from ledger.fold import apply_fact, ensure_holding
+from ledger.fold import apply_fact, ensure_holdings_of
 from ledger.journal.records import FORMAT, GENESIS, Decoded, Record, parse, segments
 from ledger.journal.store import Store
 from ledger.state import State
-from ledger.tables import AT_NS, NEXT_SEQ, Array
+from ledger.tables import AT_NS, N_READINGS, NEXT_SEQ, Array
 
 Progress = Callable[[int, int], None]
 """Called with the position and the last `seq` of what has been read."""
 
 JOINED_FACTS: Final = 262_144
-YEAR_BASE: Final = 10_000  # above any year: right x base + year is one number
 
 
 def read_chain(store: Store, after: int = 0, digest: bytes = GENESIS) -> Iterator[Record]:
@@ -119,14 +118,15 @@ def replay(state: State, decoded: Decoded) -> None:
 
 
 def replay_pages(state: State, pages: dict[str, list[Array]]) -> None:
-    """Apply frequent facts in one compiled call."""
+    """Apply frequent facts in one compiled call, or a few where holdings come up."""
     columns = [np.concatenate([np.zeros(0, dtype), *pages.get(topic, ())]) for topic, dtype in rows.PAGE_DTYPES.items()]
-    readings, uses = columns[3], columns[4]
-    for pair in np.unique(uses["right"].astype(np.int64) * YEAR_BASE + uses["year"]):
-        ensure_holding(state, *divmod(int(pair), YEAR_BASE))
-    state.reserve_live(len(columns[0]), len(readings))
+    orders, trades, removals, readings, uses = columns
+    state.reserve_live(len(orders), len(readings))
     journal = state.journal._replace(
-        orders=columns[0], trades=columns[1], removals=columns[2], readings=readings, uses=uses,
+        orders=orders, trades=trades, removals=removals, readings=readings, uses=uses,
         counts=np.array([len(column) for column in columns], np.int64),
     )  # fmt: skip
-    apply_facts(state.books, state.accounts, state.market, state.metering, journal)
+    done = np.zeros(len(columns), np.int64)
+    while not apply_facts(state.books, state.accounts, state.market, state.metering, journal, done):
+        reading = readings[done[N_READINGS]]
+        ensure_holdings_of(state, int(reading["meter"]), int(reading["measured_at_ns"]))

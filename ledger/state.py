@@ -261,11 +261,12 @@ class State:
         events = 2 * orders + int(self.books.pool["live"][0]) + 1  # a trade ends its maker or its taker
         if len(self.tape.trades) < events or len(self.tape.removals) < 3 * events:
             self.tape = make_tape(2 * events, 6 * events)
-        uses = 2 * readings * int(max(self.metering.meter["shares"], default=1))
-        needed = (orders, events, 3 * events + uses, readings, uses)
-        counts = self.journal.counts
-        if any(count + more > len(column) for count, more, column in zip(counts, needed, self.journal, strict=False)):
-            self.widen_journal(needed)
+        uses = 2 * readings
+        self.widen_journal(orders, events, 3 * events + uses, readings, uses)
+
+    def reserve_uses(self, uses: int) -> None:
+        """Make room for the facts of so much booked use, and for withdrawing every offer."""
+        self.widen_journal(0, 0, int(self.books.pool["live"][0]) + uses, 0, uses)
 
     def reserve_live(self, orders: int, readings: int) -> None:
         """Make room for so many more live orders and identities of readings."""
@@ -275,9 +276,11 @@ class State:
         if 2 * (int(self._limits[0]) + readings) > len(self._seen):
             self.rebuild_seen(readings)
 
-    def widen_journal(self, needed: tuple[int, ...]) -> None:
+    def widen_journal(self, *needed: int) -> None:
         """Give the journal columns room for so many more facts each, keeping what is written."""
         old = self.journal
+        if all(count + more <= len(column) for count, more, column in zip(old.counts, needed, old, strict=False)):
+            return
         sizes = [2 * (int(count) + more) + 16 for count, more in zip(old.counts, needed, strict=True)]
         wider = make_journal(*sizes)
         for count, before, after in zip(old.counts, old, wider, strict=False):

@@ -200,6 +200,8 @@ READINGS: dict[str, tuple[int, ...]] = {
     "measured_at_ns": (Code.READING_TOO_LATE, Code.CLOCK_AHEAD),
     "value_l": (Code.VALUE_MISSING, Code.BEYOND_MODULUS),
     "meter": (Code.UNKNOWN_METER,),
+    "source": (Code.OUT_OF_RANGE,),
+    "quality": (Code.OUT_OF_RANGE,),
 }
 
 
