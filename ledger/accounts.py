@@ -111,12 +111,18 @@ def use_water(accounts: Any, row: int, volume_l: int, over_l: int) -> None:
 
 
 @kernel
+def own_water(accounts: Any, row: int) -> int:
+    """Free litres of a holding above the basic need, without what was bought where that may not be sold on (K17)."""
+    holding = accounts.account[row]
+    bought = np.int64(0) if accounts.scalars[RESALE] != 0 else holding["bought_l"]
+    return accounts.balance[row, FREE] - holding["floor_l"] - bought
+
+
+@kernel
 def sellable(accounts: Any, row: int) -> int:
     """Litres that a holding may still offer (K17)."""
-    holding = accounts.account[row]
-    free, escrowed = accounts.balance[row, FREE], accounts.balance[row, ESCROWED]
-    resale = accounts.scalars[RESALE] != 0
-    if holding["licence"]:
-        saved = holding["saved_l"] - holding["sold_l"] - escrowed + (holding["bought_l"] if resale else 0)
-        return min(free - holding["floor_l"], saved)
-    return free - holding["floor_l"] - (0 if resale else holding["bought_l"])
+    holding, own = accounts.account[row], own_water(accounts, row)
+    if not holding["licence"]:
+        return own
+    resold = holding["bought_l"] if accounts.scalars[RESALE] != 0 else np.int64(0)
+    return min(own, holding["saved_l"] - holding["sold_l"] - accounts.balance[row, ESCROWED] + resold)

@@ -56,7 +56,7 @@ def attributes(policy: Policy, command: Any) -> tuple[int, int, int, int]:
 
 
 def allocate_cell(state: State, command: commands.AllocateCell) -> Facts:
-    """No more than the district has left, and no cell above a cap by allocation alone (A1)."""
+    """No more than the district has left (A1); caps are looked at when rights are issued from the cell."""
     source, basin, township, industry = attributes(policy_of(state), command)
     unit = water_unit(source, command.year)
     left = balance_of(state, Kind.DISTRICT, unit)
@@ -98,11 +98,13 @@ def issue_right(state: State, command: commands.IssueRight) -> Facts:
     policy = policy_of(state)
     number = state.number("right", command.right, Code.UNKNOWN_RIGHT)
     right = state.rights[number]
+    check_term(state, right, command.year)
     row = state.holding(number, command.year)
     issued = 0 if row is None else int(state.accounts.account["issued_l"][row])
     if issued + command.volume_l > right.verified_l:
         raise Refused(Code.ABOVE_VERIFIED, "volume_l", command.volume_l, f"at most {right.verified_l - issued}")
-    check_term(state, right, command.year)
+    if number in state.ended_rights:
+        raise Refused(Code.RIGHT_EXPIRED, "right", command.right, "a right whose term runs")
     key = (right.source, command.year, right.basin, right.township, right.industry, right.network, right.scheme)
     if key not in state.cells and not command.opening:
         raise Refused(
@@ -117,6 +119,10 @@ def issue_right(state: State, command: commands.IssueRight) -> Facts:
         if not command.opening:
             raise Refused(Code.ABOVE_INDEX, "volume_l", command.volume_l, f"at most {max(0, room)}")
         over = max(over, command.volume_l - max(0, room))
+    unit = water_unit(right.source, command.year)
+    beyond = over - balance_of(state, Kind.CONTROL, unit) - balance_of(state, Kind.OVER_ALLOCATED, unit)
+    if beyond > MAX_AMOUNT:
+        raise Refused(Code.OUT_OF_RANGE, "volume_l", command.volume_l, f"all water of the year at most {MAX_AMOUNT}")
     floor = command.volume_l * policy.rules.basic_need_ppm // PPM if right.kind == "irrigation" else 0
     lacking = 0 if row is None else -int(state.accounts.balance[row, OVER_USE])
     covered = min(command.volume_l, lacking)
@@ -180,6 +186,7 @@ def verify_saving(state: State, command: commands.VerifySaving) -> Facts:
     right = state.rights[number]
     if right.kind != "licence":
         raise Refused(Code.OUT_OF_RANGE, "right", command.right, "a licence")
+    check_term(state, right, command.year)
     row = state.holding(number, command.year)
     account = None if row is None else state.accounts.account[row]
     room = 0 if account is None else int(account["issued_l"] - account["saved_l"])

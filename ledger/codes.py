@@ -71,6 +71,7 @@ class Code(IntEnum):
         "the order was withdrawn because its holder may no longer trade",
         "持有人丧失资格，挂单撤回",
     )
+    NOT_RESOLD = 306, "bought water may not be sold on", "受让的水量不得再次转让"
     # 400-499 allocation
     ABOVE_INDEX = 400, "the cap's index would be exceeded", "将超出用水总量控制指标"
     CELL_EXHAUSTED = 401, "the cell has not enough water left", "分配单元剩余水量不足"

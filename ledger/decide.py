@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ledger.accounts import FREE, buy_escrow, holding_row, most_notional, sellable
+from ledger.accounts import FREE, buy_escrow, holding_row, most_notional, own_water, sellable
 from ledger.codes import Code
 from ledger.compiled import kernel
 from ledger.offers import NO_LIMIT, escrow, link_offer, money_row
@@ -34,7 +34,8 @@ from matching.commands import (
     UNKNOWN_ORDER,
     UNKNOWN_SIDE,
     cancel,
-    new_refusal,
+    entry_refusal,
+    form_refusal,
     place,
     reduce,
     replace,
@@ -51,6 +52,7 @@ CLIENT_ORDER_ID_NOT_RISING, OUT_OF_RANGE = int(Code.CLIENT_ORDER_ID_NOT_RISING),
 MARKET_CLOSED, PRICE_OUTSIDE_BAND = int(Code.MARKET_CLOSED), int(Code.PRICE_OUTSIDE_BAND)
 OVER_USE, BASIC_NEED = int(Code.OVER_USE), int(Code.BASIC_NEED)
 NOT_ENOUGH_WATER, NOTHING_SAVED = int(Code.NOT_ENOUGH_WATER), int(Code.NOTHING_SAVED)
+NOT_RESOLD = int(Code.NOT_RESOLD)
 NOT_ENOUGH_MONEY = int(Code.NOT_ENOUGH_MONEY)
 
 ANYBODY = -1
@@ -87,8 +89,8 @@ def may_act(accounts: Any, market: Any, row: int, actor: int) -> bool:
 
 
 @kernel
-def entry_refusal(books: Any, accounts: Any, market: Any, journal: Any, order: Any, row: int, actor: int) -> int:
-    """Why a new order of an existing instrument may not enter, before its form and its cover are looked at."""
+def holder_refusal(books: Any, accounts: Any, market: Any, journal: Any, order: Any, row: int, actor: int) -> int:
+    """Why a holder may not give a new order now, before its form and its cover are looked at."""
     if row < 0:
         return UNKNOWN_RIGHT if order["right"] < 0 or order["right"] >= len(accounts.right_rows) else WRONG_UNIT
     holding, terms = accounts.account[row], market.instrument[order["instrument"]]
@@ -123,7 +125,9 @@ def water_refusal(accounts: Any, row: int, volume_l: int) -> int:
     free = accounts.balance[row, FREE]
     if volume_l > free:
         return NOT_ENOUGH_WATER
-    return BASIC_NEED if volume_l > free - holding["floor_l"] or not holding["licence"] else NOTHING_SAVED
+    if volume_l > free - holding["floor_l"]:
+        return BASIC_NEED
+    return NOT_RESOLD if volume_l > own_water(accounts, row) else NOTHING_SAVED
 
 
 @kernel
@@ -198,7 +202,7 @@ def decide_new(
     year = np.int64(market.instrument[instrument]["year"])
     row = holding_row(accounts, np.int64(order["right"]), year)
     fact["year"] = year
-    code = entry_refusal(books, accounts, market, journal, order, row, actor)
+    code = holder_refusal(books, accounts, market, journal, order, row, actor)
     if code != NONE:
         fact["code"] = code
         return
@@ -207,8 +211,12 @@ def decide_new(
     scratch = fill_scratch(market, order, order_id, owner, zone)
     fact["zone"] = zone
     fact["expires_at_ns"] = scratch["expires_at_ns"]
+    code = form_refusal(books, instrument, scratch)
+    if code != NONE:
+        fact["code"] = code
+        return
     cover_code, amount, budget = cover(accounts, market, order, row)
-    code = new_refusal(books, instrument, scratch, budget)
+    code = entry_refusal(books, instrument, scratch, budget)
     code = cover_code if code == NONE else code
     if code != NONE:
         fact["code"] = code
@@ -375,3 +383,13 @@ def decide_orders(books: Any, tape: Any, accounts: Any, market: Any, journal: An
             decide_change(books, tape, accounts, market, journal, fact, order, actor)
         else:
             fact["code"] = UNKNOWN_ACTION
+
+
+@kernel
+def refuse_orders(journal: Any, orders: Any, codes: Any, actor: int) -> None:
+    """Write the facts of orders that are refused together, with these codes."""
+    for at in range(len(orders)):
+        fact = start_fact(journal, orders[at], actor)
+        fact["code"] = codes[at]
+        if orders[at]["action"] != NEW:
+            fact["order_id"] = orders[at]["order_id"]

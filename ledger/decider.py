@@ -11,7 +11,7 @@ from ledger.acts import ACTS, founding_facts
 from ledger.answers import Answer, Segment, make_answer
 from ledger.codes import Code, Refused
 from ledger.commands import Command, Role
-from ledger.decide import decide_orders
+from ledger.decide import decide_orders, refuse_orders
 from ledger.expiry import expire, roll_sessions, withdraw_orders_of
 from ledger.fold import apply_fact, ensure_holdings_of
 from ledger.journal.pages import submission_rows
@@ -21,6 +21,7 @@ from ledger.policy import Policy
 from ledger.state import State
 from ledger.submissions import Submission, content_digest
 from ledger.tables import AT_NS, NEXT_SEQ, Array
+from matching.types import Status
 
 
 class Decider:
@@ -49,7 +50,9 @@ class Decider:
         row = self.open_submission(submission)
         roll_sessions(state)
         expire(state, first_seq, self.emit)
-        if isinstance(submission.content, np.ndarray):
+        if isinstance(submission.content, np.ndarray) and submission.linked:
+            self.decide_linked_orders(submission.content, row["actor_number"])
+        elif isinstance(submission.content, np.ndarray):
             self.decide_array(submission.content, row["actor_number"])
         elif submission.linked:
             self.decide_linked(submission.content)
@@ -145,6 +148,19 @@ class Decider:
             if isinstance(fact, facts.PartySuspended):
                 withdraw_orders_of(self.state, fact.party, seq)
         return True
+
+    def decide_linked_orders(self, content: Array, actor: int) -> None:
+        """All orders accepted or none: when one is refused, the others are refused with LINKED_REFUSED."""
+        self.cut()
+        before = copy.deepcopy(self.state)
+        self.decide_array(content, actor)
+        decided = self.state.journal.orders[: len(content)]
+        if (decided["status"] != Status.REJECTED).all():
+            return
+        codes = np.where(decided["status"] == Status.REJECTED, decided["code"], Code.LINKED_REFUSED)
+        self.state.restore(before)
+        self.state.reserve(orders=len(content))
+        refuse_orders(self.state.journal, np.ascontiguousarray(content), codes.astype(np.int64), actor)
 
     def decide_linked(self, content: Sequence[Command]) -> None:
         """All commands or none: when one is refused, the others leave a refusal that says so."""

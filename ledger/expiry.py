@@ -12,7 +12,7 @@ from ledger.offers import withdraw_slots
 from ledger.state import DEADLINE_RIGHT, State
 from ledger.tables import NEVER, NEXT_EXPIRY, Array
 from ledger.units import NS, time_ns
-from matching.types import Reason
+from matching.types import Reason, Side
 
 Emit = Callable[[facts.Fact], int]
 
@@ -65,7 +65,7 @@ def end_right(state: State, right: int, cause: int, emit: Emit) -> None:
     """Withdraw the open orders of a right whose term is over, and let what is left expire."""
     holdings = np.sort(state.accounts.right_rows[right])
     holdings = holdings[holdings >= 0]
-    withdraw_of_accounts(state, holdings, Code.RIGHT_EXPIRED, cause)
+    withdraw_of_accounts(state, holdings, holdings, Code.RIGHT_EXPIRED, cause)
     years, left = state.accounts.account["year"][holdings], state.accounts.balance[holdings, FREE]
     emit(facts.RightEnded(right, tuple((int(y), int(v)) for y, v in zip(years, left, strict=True) if v > 0)))
 
@@ -73,23 +73,25 @@ def end_right(state: State, right: int, cause: int, emit: Emit) -> None:
 def withdraw_orders_of(state: State, party: int, cause: int) -> None:
     """Withdraw all orders of a holder."""
     accounts = np.flatnonzero(state.accounts.account["owner"] == party)
-    withdraw_of_accounts(state, accounts, Code.WITHDRAWN_INELIGIBLE, cause)
+    withdraw_of_accounts(state, accounts, accounts, Code.WITHDRAWN_INELIGIBLE, cause)
 
 
 def withdraw_ineligible(state: State, right: int, cause: int) -> None:
-    """Withdraw the orders of a right that may trade no longer."""
+    """Withdraw the bids of a right that may buy no longer, and the offers of one that may not sell."""
     holdings = state.accounts.right_rows[right]
     holdings = holdings[holdings >= 0]
-    barred = holdings[state.accounts.account["sell_code"][holdings] != 0]
-    withdraw_of_accounts(state, barred, Code.WITHDRAWN_INELIGIBLE, cause)
+    account = state.accounts.account[holdings]
+    bidding, offering = holdings[account["buy_code"] != 0], holdings[account["sell_code"] != 0]
+    withdraw_of_accounts(state, bidding, offering, Code.WITHDRAWN_INELIGIBLE, cause)
 
 
-def withdraw_of_accounts(state: State, accounts: Array, code: Code, cause: int) -> None:
-    """Withdraw the live orders of these holdings, latest accepted first."""
-    orders = state.books.orders["order_id"]
-    live = np.flatnonzero(orders)
-    mine = live[np.isin(state.market.terms["account"][live], accounts)]
-    withdraw(state, mine[np.argsort(-orders[mine])], code, cause)
+def withdraw_of_accounts(state: State, bidding: Array, offering: Array, code: Code, cause: int) -> None:
+    """Withdraw the live bids and offers of these holdings, latest accepted first."""
+    orders = state.books.orders
+    live = np.flatnonzero(orders["order_id"])
+    account, sells = state.market.terms["account"][live], orders["side"][live] == Side.SELL
+    mine = live[np.where(sells, np.isin(account, offering), np.isin(account, bidding))]
+    withdraw(state, mine[np.argsort(-orders["order_id"][mine])], code, cause)
 
 
 def withdraw(state: State, slots: Array, code: Code | Reason, cause: int) -> None:

@@ -13,6 +13,7 @@ from sortedcontainers import SortedList
 from ledger import facts, tables
 from ledger.codes import Code, Refused
 from ledger.policy import Policy
+from ledger.policy_rules import YEARS
 from ledger.tables import (
     ACCOUNT,
     ACTOR,
@@ -35,9 +36,6 @@ from ledger.units import NS, year_starts_ns
 from matching.arrays import make_books, make_tape, with_capacity
 from matching.book import Books, Tape
 from matching.types import COMMAND
-
-YEARS: Final = 32
-"""Years that a ledger spans, from the first year of its policy's indexes on."""
 
 AHEAD_S: Final = 300
 """How far a meter's clock may run ahead before its reading is refused."""

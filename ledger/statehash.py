@@ -30,7 +30,7 @@ def logical_state(state: State) -> dict[str, bytes]:
         "policy": state.policy_digest,
         "register": encode_register(state),
         "accounts": encode_accounts(state),
-        "caps": columns(state.accounts.cap, ("limit_l", "imported_l", "exported_l", "held_l", "used_l", "over_l")),
+        "caps": columns(state.accounts.cap, CAP_SUMS),
         "parties": columns(state.accounts.party, ("over_l",)),
         "orders": encode_orders(state),
         "headroom": state.books.headroom.tobytes(),
@@ -39,6 +39,9 @@ def logical_state(state: State) -> dict[str, bytes]:
         "meters": columns(state.metering.meter, ("last_l", "last_at_ns")),
         "identities": encode_identities(state),
     }
+
+
+CAP_SUMS = ("limit_l", "imported_l", "exported_l", "held_l", "used_l", "over_l", "over_allocated_l")
 
 
 def columns(table: Array, names: tuple[str, ...]) -> bytes:

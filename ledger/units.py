@@ -5,6 +5,7 @@ Everything is an integer. A decimal is read as text and converted exactly, or re
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
+from fractions import Fraction
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -17,6 +18,9 @@ NS: Final = 1_000_000_000
 SECONDS_PER_HOUR: Final = 3600
 MAX_AMOUNT: Final = 2**62 - 1
 """No volume, amount or sum may exceed this: kernels do not check for overflow (contract K27)."""
+
+MAX_DIGITS: Final = 40
+"""Digits before or behind the point beyond which no figure is worth reading."""
 
 VOLUME_UNITS: Final = {
     "m3": 1,
@@ -36,14 +40,17 @@ def whole(text: str | int, factor: int, field: str) -> int:
     if isinstance(text, bool) or not isinstance(text, str | int):
         raise Refused(Code.POLICY_FLOAT, field, text, "an integer or a decimal in quotes")
     try:
-        number = Decimal(str(text).replace(",", "").strip()) * factor
+        number = Decimal(str(text).replace(",", "").strip())
     except InvalidOperation:
         raise Refused(Code.NOT_A_NUMBER, field, text, "a decimal such as 12.5") from None
-    if not number.is_finite() or abs(number) > MAX_AMOUNT:
+    if not number.is_finite() or abs(number.adjusted()) > MAX_DIGITS:
+        raise Refused(Code.OUT_OF_RANGE, field, text, f"within ±{MAX_AMOUNT // max(factor, 1)}")
+    exact = Fraction(number) * factor  # decimal arithmetic would round
+    if abs(exact) > MAX_AMOUNT:
         raise Refused(Code.OUT_OF_RANGE, field, text, f"within ±{MAX_AMOUNT // factor}")
-    if number != number.to_integral_value():
+    if exact.denominator != 1:
         raise Refused(Code.OUT_OF_RANGE, field, text, f"at most {len(str(factor)) - 1} decimals")
-    return int(number)
+    return int(exact)
 
 
 def litres(text: str | int, field: str = "volume", unit: str = "m3") -> int:

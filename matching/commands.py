@@ -107,8 +107,12 @@ def conditions_refusal(order: Any) -> int:
 def new_refusal(books: Any, book: int, order: Any, budget: int) -> int:
     """Why a new order may not enter the book, or NONE. `order` has the fields of COMMAND; nothing changes."""
     code = form_refusal(books, book, order)
-    if code != NONE:
-        return code
+    return entry_refusal(books, book, order, budget) if code == NONE else code
+
+
+@kernel
+def entry_refusal(books: Any, book: int, order: Any, budget: int) -> int:
+    """Why a well-formed new order may not enter the book as it stands, or NONE; nothing changes."""
     pool = books.pool[0]
     if order["time_in_force"] < IOC and pool["live"] >= pool["capacity"]:
         return BOOK_FULL

@@ -4,7 +4,9 @@ from pathlib import Path
 from typing import Final
 
 from ledger.codes import Code, Refused
-from ledger.policy import Policy, read_policy
+from ledger.policy import Policy
+from ledger.policy_file import read_policy
+from ledger.policy_rules import check_policy
 
 DISTRICTS: Final = Path(__file__).parent / "districts"
 SQLITE: Final = "sqlite:///"
@@ -27,7 +29,10 @@ def districts() -> list[str]:
 
 def load_policy(policy: str | Path | Policy | None) -> Policy | None:
     """A policy by the name of a built-in district, from a TOML file, or as it is. Raises Refused for a bad one."""
-    if policy is None or isinstance(policy, Policy):
+    if policy is None:
+        return None
+    if isinstance(policy, Policy):
+        check_policy(policy)
         return policy
     if isinstance(policy, str) and policy in districts():
         return read_policy(DISTRICTS / f"{policy}.toml")

@@ -3,7 +3,8 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from ledger.policy import Policy, parse_policy
+from ledger.policy import Policy
+from ledger.policy_file import parse_policy
 
 DAY_NS = 86_400 * 10**9
 HOUR_NS = 3_600 * 10**9

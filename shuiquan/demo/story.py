@@ -12,7 +12,8 @@ from adapters.registry.importer import import_register
 from adapters.registry.sample import write_sample
 from ledger.codes import Refused
 from ledger.commands import DepositMoney, OpenMarket, Role, VerifySaving
-from ledger.policy import Policy, read_policy
+from ledger.policy import Policy
+from ledger.policy_file import read_policy
 from ledger.submissions import Submission
 from ledger.tables import Array
 from ledger.units import NS

@@ -11,7 +11,7 @@ import pytest
 import shuiquan
 from ledger.codes import reason
 from ledger.commands import AUTHORITY
-from ledger.policy import parse_policy
+from ledger.policy_file import parse_policy
 from ledger.submissions import MAX_BATCH, Submission
 from shuiquan import Code, Reason, Refused, Role, Side
 from tests.districts import DAY_NS, START_NS, raw_policy

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import shuiquan
 from ledger.codes import reason
-from ledger.policy import parse_policy
+from ledger.policy_file import parse_policy
 from shuiquan import Code, Refused, Role, Side
 from tests.districts import DAY_NS, HOUR_NS, START_NS, raw_policy
 from tests.world import BUREAU, DOCUMENT, GATEWAY, OPERATOR, Fork, World

@@ -23,6 +23,7 @@ CUT, LEFT, REST = Reason.REDUCED_BY_OWNER, Reason.CANCELLED_BY_OWNER, Reason.IMM
 OWN, SPENT, EXPIRED = Reason.SELF_TRADE, Reason.BUDGET_SPENT, Reason.EXPIRED
 POOR, UNFILLABLE, FULL = Code.NOT_ENOUGH_MONEY, Reason.FOK_NOT_FILLABLE, Code.HEADROOM_EXHAUSTED
 UNSAVED, NEEDED, DRY = Code.NOTHING_SAVED, Code.BASIC_NEED, Code.NOT_ENOUGH_WATER
+RESOLD = Code.NOT_RESOLD
 Step = Callable[[World, list[int]], Any]
 
 
@@ -259,10 +260,10 @@ SELLABLE: dict[str, tuple[tuple[Step, ...], str, int, Code]] = {
     "an irrigation right keeps its floor": ((), "T", 400, NEEDED),
     "what is used comes off above the floor": ((pump("T", 5_000),), "T", 350, NEEDED),
     "what is offered comes off": ((sell("T", 3000, 50), sell("T", 3000, 50, "SW-B")), "T", 300, NEEDED),
-    "bought water is not resold": ((sell("R", 3000, 30), buy("T", 3000, 30)), "T", 400, NEEDED),
-    "nor is water bought by agreement": ((agree("R", "T", 30 * LOT_L),), "T", 400, NEEDED),
+    "bought water is not resold": ((sell("R", 3000, 30), buy("T", 3000, 30)), "T", 400, RESOLD),
+    "nor is water bought by agreement": ((agree("R", "T", 30 * LOT_L),), "T", 400, RESOLD),
     "a regional right sells all": ((), "R", 500, DRY),
-    "a licence resells nothing": ((pump("L", 45_000), sell("R", 3000, 99), buy("L", 3000, 99)), "L", 50, UNSAVED),
+    "a licence resells nothing": ((pump("L", 45_000), sell("R", 3000, 99), buy("L", 3000, 99)), "L", 50, RESOLD),
 }  # fmt: skip
 
 

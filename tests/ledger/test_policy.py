@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ledger.policy import parse_policy
+from ledger.policy_file import parse_policy
 from shuiquan import Code, Refused
 from tests.districts import raw_policy
 from tests.ledger.test_malformed import VAST

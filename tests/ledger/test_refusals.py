@@ -11,7 +11,7 @@ import pytest
 import shuiquan
 from ledger.codes import reason
 from ledger.journal.records import LENGTH, Header
-from ledger.policy import parse_policy
+from ledger.policy_file import parse_policy
 from shuiquan import Code, Refused, Side
 from tests.districts import DAY_NS, HOUR_NS, START_NS, Clock, district, raw_policy
 from tests.ledger.test_malformed import HOLDER, MALFORMED, act
@@ -313,6 +313,7 @@ def test_the_store_and_the_policy_are_refused_by_code(world: World, tmp_path: Pa
 NOT_HERE = {
     Code.HOLDER_HALTED: "no command halts yet",
     Code.LINKED_REFUSED: "test_acts: linked batches",
+    Code.NOT_RESOLD: "test_orders: what may be sold",
     Code.WITHDRAWN_FOR_USE: "no refusal but the code of a removal: test_metering",
     Code.WITHDRAWN_INELIGIBLE: "no refusal but the code of a removal: test_metering, test_acts",
     Code.WRAPPED: "no refusal but the code of a good reading: test_metering",

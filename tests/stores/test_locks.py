@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import shuiquan
-from ledger.policy import parse_policy
+from ledger.policy_file import parse_policy
 from shuiquan import Code, OpenMarket, Refused, RegisterParty, Role
 from shuiquan.exchange import Exchange
 from tests.districts import district, raw_policy
