@@ -183,8 +183,14 @@ class Exchange:
         return self._views.select(statement, parameters)
 
     def holdings(self) -> list[dict[str, Any]]:
-        """Every holding: right, year, holder and its balances in litres."""
-        return self.query(HOLDINGS_QUERY)
+        """Every holding: right, year, holder, attributes by their codes, and balances in litres."""
+        policy = self.policy
+        named = {
+            "source": policy.sources, "basin": policy.basins, "township": policy.townships,
+            "industry": policy.industries,
+        }  # fmt: skip
+        rows = self.query(HOLDINGS_QUERY)
+        return [row | {name: labels[row[name]].code for name, labels in named.items()} for row in rows]
 
     def usage(self) -> list[dict[str, Any]]:
         """Use of every right by local month, in litres."""

@@ -3,8 +3,10 @@
 import time
 from pathlib import Path
 
+from filelock import FileLock
+
 from adapters.stores.parties import PartyRegister
-from adapters.stores.sqlite import SQLiteStore
+from adapters.stores.sqlite import SQLiteStore, lock
 from adapters.stores.views import Views
 from ledger.codes import Code, Refused
 from ledger.journal.pages import MAX_PAGE_FACTS
@@ -60,6 +62,16 @@ def open_exchange(
     if not readonly:
         parties.keep_only(commitments(writer.state))  # a crash may have left what was never recorded
     return Exchange(store, writer, views, parties, clock, writable=not readonly)
+
+
+def remove_ledger(target: str | Path) -> None:
+    """Delete a ledger, if there is one, with all that lies beside it. Raises Refused (LEDGER_LOCKED) when it is in use."""
+    path = parse_target(target).resolve()
+    writer = FileLock(f"{path}.lock")
+    lock(writer, path)
+    for beside in ("", "-wal", "-shm", ".views", ".views-wal", ".views-shm", ".persons", ".key"):
+        Path(f"{path}{beside}").unlink(missing_ok=True)
+    writer.release()
 
 
 def view_path(path: Path) -> Path | None:

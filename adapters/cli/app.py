@@ -1,11 +1,14 @@
 """The command `shuiquan`. What it works on is handed in, so this room knows no exchange (see `shuiquan.__main__`)."""
 
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any, NamedTuple
 
 from cyclopts import App, Parameter
+from rich.markup import escape
 
 from adapters.cli import columns, queries
 from adapters.cli.show import Cell, console, print_json, print_table, progress_bar
@@ -18,6 +21,7 @@ SHOWN_TO_PEOPLE = 20
 
 Ledger = Annotated[Path, Parameter(name="--ledger", help="file of the ledger, such as out/yongchuan.db")]
 Json = Annotated[bool, Parameter(name="--json", negative="", help="print JSON for programs")]
+Flag = Annotated[bool, Parameter(negative="")]
 Limit = Annotated[int | None, Parameter(help="rows to print; a table shows 20, JSON all")]
 
 
@@ -38,10 +42,14 @@ def build(product: Product) -> App:
         help="水权: exchange and register for water-use rights. 用水权交易与登记系统。",
         version_flags=[],
     )
-    app.command(App(name="audit", help="Check a ledger without trusting it. 审计核验。"))
-    app.command(App(name="meters", help="Meter frames. 计量报文。"))
-    app.command(App(name="register", help="The bureau's register. 取用水登记。"))
-    app.command(App(name="views", help="Read models. 查询视图。"))
+    groups = {
+        "audit": "Check a ledger without trusting it. 审计核验。",
+        "meters": "Meter frames. 计量报文。",
+        "register": "The bureau's register. 取用水登记。",
+        "views": "Read models. 查询视图。",
+    }
+    for name, text in groups.items():
+        app.command(App(name=name, help=text, version_flags=[]))
     add_queries(app, product)
     add_tools(app, product)
     return app
@@ -60,6 +68,17 @@ def show(title: str, cells: list[Cell], rows: Iterable[dict[str, Any]], limit: i
         else ""
     )
     print_table(title, cells, shown, note)
+
+
+@contextmanager
+def rehearsal(product: Product, ledger: Path, policy: str | None) -> Iterator[Any]:
+    """The ledger to read, or one that is gone afterwards where there is none yet."""
+    if ledger.exists():
+        with product.open(ledger, policy=policy, readonly=True) as opened:
+            yield opened
+    else:
+        with TemporaryDirectory() as folder, product.open(Path(folder) / ledger.name, policy=policy) as opened:
+            yield opened
 
 
 def add_queries(app: App, product: Product) -> None:
@@ -110,14 +129,14 @@ def add_queries(app: App, product: Product) -> None:
 
     @app.command
     def journal(*, ledger: Ledger, after: int = 0, limit: Limit = None, json: Json = False) -> None:
-        """The facts themselves, in order. 事实日志。
+        """The facts themselves, in order, each with its position and its number. 事实日志。
 
         Example: shuiquan journal --ledger out/yongchuan.db --after 120 --limit 10
 
         Parameters
         ----------
         after
-            Position to start behind.
+            Position to start behind, as printed before a fact.
         """
         with product.open(ledger, readonly=True) as opened:
             count = limit if limit is not None else None if json else SHOWN_TO_PEOPLE
@@ -126,7 +145,8 @@ def add_queries(app: App, product: Product) -> None:
             print_json(rows)
             return
         for row in rows:
-            console.print(f"[bold]{row['seq']:>8}[/] {row['topic']:<20} {row['fact']}", soft_wrap=True)
+            place = f"[dim]{row['position']:>6}[/] [bold]{row['seq']:>8}[/]"
+            console.print(f"{place} {row['topic']:<20} {escape(str(row['fact']))}", soft_wrap=True)
 
 
 def add_tools(app: App, product: Product) -> None:
@@ -169,7 +189,7 @@ def add_tools(app: App, product: Product) -> None:
     @app["register"].command(name="import")
     def register_import(
         folder: Path, /, *, ledger: Ledger, actor: str, approver: str, command_id: str,
-        policy: str | None = None, dry_run: Annotated[bool, Parameter(negative="")] = False, json: Json = False,
+        policy: str | None = None, opening: Flag = False, dry_run: Flag = False, json: Json = False,
     ) -> None:  # fmt: skip
         """Import a folder of register files, all or nothing. 导入登记台账。
 
@@ -188,12 +208,14 @@ def add_tools(app: App, product: Product) -> None:
             The same id never imports twice.
         policy
             Policy of a new ledger.
+        opening
+            A first import: record what stands above an index already instead of refusing it.
         dry_run
             Check everything and change nothing.
         """
-        with product.open(ledger, policy=policy) as opened:
+        with rehearsal(product, ledger, policy) if dry_run else product.open(ledger, policy=policy) as opened:
             report = import_register(
-                opened, folder, actor=actor, approver=approver, command_id=command_id, dry_run=dry_run
+                opened, folder, actor=actor, approver=approver, command_id=command_id, opening=opening, dry_run=dry_run
             )
         if json:
             print_json(report)
@@ -209,7 +231,10 @@ def add_tools(app: App, product: Product) -> None:
 
     @app["views"].command(name="rebuild")
     def views_rebuild(*, ledger: Ledger) -> None:
-        """Drop the read models and project the journal from zero. 重建查询视图。"""
+        """Drop the read models and project the journal from zero. 重建查询视图。
+
+        Example: shuiquan views rebuild --ledger out/yongchuan.db
+        """
         with product.open(ledger, readonly=True) as opened, progress_bar("重建 rebuilding") as done:
             position = opened.rebuild_views(lambda _, seq: done(seq))
         console.print(f"✓ 视图已重建 views rebuilt up to position {position}")
@@ -217,6 +242,8 @@ def add_tools(app: App, product: Product) -> None:
     @app.command
     def demo(*, out: Path = Path("out"), seed: int = 2024) -> None:
         """Run the Yongchuan pilot end to end on a new ledger. 永川试点全流程演示。
+
+        Example: shuiquan demo --out out --seed 2024
 
         Parameters
         ----------
@@ -229,13 +256,19 @@ def add_tools(app: App, product: Product) -> None:
 
     @app.command(name="compile")
     def compile_() -> None:
-        """Compile the kernels for this machine, once. 编译计算内核。"""
+        """Compile the kernels for this machine, once. 编译计算内核。
+
+        Example: shuiquan compile
+        """
         console.print("正在编译计算内核，约一分钟 compiling the kernels for this machine, about a minute …")
         console.print(f"✓ 内核就绪 kernels ready after {product.compile():.1f} s")
 
     @app.command
     def bench(*arguments: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> None:
-        """Measure speed on this machine: `shuiquan bench pilot`. 性能测量。"""
+        """Measure speed on this machine. 性能测量。
+
+        Example: shuiquan bench pilot --json
+        """
         raise SystemExit(product.bench(list(arguments)))
 
 

@@ -33,12 +33,13 @@ def time_cell(name: str, zone: ZoneInfo) -> Any:
 
 def holdings_columns(policy: Policy) -> list[Cell]:
     """Columns of the holdings table."""
+    sources, townships = ({label.code: label.zh for label in labels} for labels in (policy.sources, policy.townships))
     return [
         ("用水权", "right", text("right")),
         ("持有人", "holder", lambda row: f"{row['party']} {row['name'] or '（个人）'}"),
         ("类型", "kind", lambda row: KINDS[row["kind"]]),
-        ("水源", "source", lambda row: policy.sources[row["source"]].zh),
-        ("街镇", "township", lambda row: policy.townships[row["township"]].zh),
+        ("水源", "source", lambda row: sources[row["source"]]),
+        ("街镇", "township", lambda row: townships[row["township"]]),
         ("年度", "year>", text("year")),
         ("发放 m³", "issued>", volume("issued_l")),
         ("可用 m³", "free>", volume("free_l")),

@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.markup import escape
 from rich.table import Table
 
 from ledger.codes import Refused
@@ -39,7 +40,7 @@ def print_table(title: str, columns: Sequence[Cell], rows: Iterable[dict[str, An
 
 def print_refused(refusal: Refused) -> None:
     """Print a refusal with its code, field, value and rule to standard error."""
-    errors.print(f"[bold red]✗[/] {refusal}", markup=True, soft_wrap=True)
+    errors.print(f"[bold red]✗[/] {escape(str(refusal))}", soft_wrap=True)
 
 
 @contextmanager

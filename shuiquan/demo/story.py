@@ -24,7 +24,7 @@ from shuiquan.demo.over_use import Pump, over_pump, strongest_pump
 from shuiquan.demo.refusals import attempts
 from shuiquan.demo.season import meter_of, published, season_of, windows
 from shuiquan.exchange import Exchange
-from shuiquan.opening import open_exchange
+from shuiquan.opening import open_exchange, remove_ledger
 
 BUREAU: Final[dict[str, Any]] = {"actor": "水利局-登记岗", "role": Role.BUREAU, "approver": "水利局-审批岗"}
 OPERATOR: Final[dict[str, Any]] = {"actor": "交易平台", "role": Role.OPERATOR}
@@ -63,7 +63,8 @@ def run(out: Path, seed: int) -> None:
     clock = StoryClock(policy)
     out.mkdir(parents=True, exist_ok=True)
     path = out / "yongchuan.db"
-    remove_earlier(path)
+    remove_ledger(path)
+    shutil.rmtree(out / "register", ignore_errors=True)
     clock.set("2024-05-29T09:00")
     with open_exchange(path, policy=policy, clock=clock) as exchange:
         report.show_policy(policy)
@@ -77,15 +78,6 @@ def run(out: Path, seed: int) -> None:
         live = exchange.state_hash()
     reopen(path, live)
     report.show_next_day(path, time.perf_counter() - started)
-
-
-def remove_earlier(path: Path) -> None:
-    """Remove the ledger of an earlier run, with what lies beside it. A ledger in use is not touched."""
-    for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
-        (path.parent / name).unlink(missing_ok=True)
-    for suffix in (".views.db", ".persons.db", ".key"):
-        path.with_suffix(suffix).unlink(missing_ok=True)
-    shutil.rmtree(path.parent / "register", ignore_errors=True)
 
 
 def import_sample(exchange: Exchange, folder: Path, seed: int) -> None:
