@@ -150,7 +150,9 @@ def ensure_holdings_of(state: State, meter: int, until_ns: int) -> int:
     """
     first, last = years_between(state.metering, int(state.metering.meter["last_at_ns"][meter]), until_ns)
     first_year = int(state.accounts.scalars[FIRST_YEAR])
-    pairs = [(right, first_year + year) for right, _ in state.meter_facts[meter].shares for year in range(first, last + 1)]
+    pairs = [
+        (right, first_year + year) for right, _ in state.meter_facts[meter].shares for year in range(first, last + 1)
+    ]
     for right, year in pairs:
         ensure_holding(state, right, year)
     return len(pairs)

@@ -103,23 +103,30 @@ def is_remembered(code: int) -> bool:
 
 
 @kernel
+def arrival_refusal(metering: Any, journal: Any, reading: Any) -> int:
+    """Why a reading is refused outright, whatever it shows, or NONE: no meter, no time, no first arrival."""
+    number, measured = np.int64(reading["meter"]), reading["measured_at_ns"]
+    if number < 0 or number >= len(metering.meter):
+        return UNKNOWN_METER
+    if not (0 <= reading["source"] <= LAST_SOURCE and 0 <= reading["quality"] <= LAST_QUALITY):
+        return OUT_OF_RANGE
+    if measured > journal.clock[AT_NS] + metering.limits[AHEAD_NS]:
+        return CLOCK_AHEAD
+    if measured < journal.clock[AT_NS] - metering.limits[LATE_NS]:
+        return READING_TOO_LATE
+    if measured > metering.year_starts[-1]:
+        return OUT_OF_RANGE
+    return DUPLICATE_READING if is_known(metering, reading) else NONE
+
+
+@kernel
 def judge(metering: Any, journal: Any, reading: Any) -> tuple[int, int]:
     """Code of a reading, and the litres that it adds to the meter's register when the code is NONE or WRAPPED."""
     zero = np.int64(0)
-    number, measured, value = np.int64(reading["meter"]), reading["measured_at_ns"], reading["value_l"]
-    if number < 0 or number >= len(metering.meter):
-        return UNKNOWN_METER, zero
-    if not (0 <= reading["source"] <= LAST_SOURCE and 0 <= reading["quality"] <= LAST_QUALITY):
-        return OUT_OF_RANGE, zero
-    meter = metering.meter[number]
-    if measured > journal.clock[AT_NS] + metering.limits[AHEAD_NS]:
-        return CLOCK_AHEAD, zero
-    if measured < journal.clock[AT_NS] - metering.limits[LATE_NS]:
-        return READING_TOO_LATE, zero
-    if measured > metering.year_starts[-1]:
-        return OUT_OF_RANGE, zero
-    if is_known(metering, reading):
-        return DUPLICATE_READING, zero
+    code = arrival_refusal(metering, journal, reading)
+    if code != NONE:
+        return code, zero
+    meter, measured, value = metering.meter[reading["meter"]], reading["measured_at_ns"], reading["value_l"]
     if value == MISSING:
         return VALUE_MISSING, zero
     if value < 0 or value >= meter["modulus_l"]:
@@ -143,7 +150,8 @@ def most_since(meter: Any, measured_at_ns: int) -> int:
 
 @kernel
 def decide_readings(
-    books: Any, tape: Any, accounts: Any, market: Any, metering: Any, journal: Any, readings: Any, actor: int, start: int
+    books: Any, tape: Any, accounts: Any, market: Any, metering: Any, journal: Any, readings: Any, actor: int,
+    start: int,
 ) -> int:  # fmt: skip
     """Decide READING rows in order from `start` on; their facts go to `journal`. Returns how many are decided.
 

@@ -65,7 +65,7 @@ def check_submission(submission: Submission) -> None:
         raise Refused(Code.BATCH_TOO_LARGE, "commands", len(content), f"at most {MAX_BATCH}")
     approved = bool(submission.approver) and submission.approver != submission.actor
     if isinstance(content, np.ndarray):
-        check_array(submission, approved=approved)
+        check_array(content, submission, approved=approved)
         return
     for command in content:
         check_command(command, submission.role, approved=approved)
@@ -117,9 +117,9 @@ def check_fields(struct: msgspec.Struct) -> None:
         raise Refused(Code.OUT_OF_RANGE, name, str(problem), "texts of whole characters, numbers of 64 bits") from None
 
 
-def check_array(submission: Submission, *, approved: bool) -> None:
+def check_array(content: Array, submission: Submission, *, approved: bool) -> None:
     """Raise Refused for a batch of orders or readings of a wrong layout, or from a role that may not give it."""
-    content, role = submission.content, submission.role
+    role = submission.role
     if content.dtype == rows.ORDER:
         allowed = ORDER_ROLES
     elif content.dtype == rows.READING:

@@ -65,7 +65,7 @@ def open_exchange(
 
 
 def remove_ledger(target: str | Path) -> None:
-    """Delete a ledger, if there is one, with all that lies beside it. Raises Refused (LEDGER_LOCKED) when it is in use."""
+    """Delete a ledger, if there is one, and all beside it. Raises Refused (LEDGER_LOCKED) while it is open."""
     path = parse_target(target).resolve()
     writer = FileLock(f"{path}.lock")
     lock(writer, path)

@@ -43,7 +43,9 @@ def decode_columns(topic: str, columns: tuple[tuple[str, str], ...], count: int,
     if topic in PAGE_DTYPES:
         dtype = PAGE_DTYPES[topic]
     elif topic == SUBMISSIONS:
-        dtype = np.dtype([*SUBMISSION_FIELDS, *(column for column in columns[len(SUBMISSION_FIELDS) :] if text(column))])
+        dtype = np.dtype(
+            [*SUBMISSION_FIELDS, *(column for column in columns[len(SUBMISSION_FIELDS) :] if text(column))]
+        )
     else:
         raise Refused(Code.TOPIC_UNKNOWN, "topic", topic, "written by a newer version of this program")
     if layout(dtype) != columns or (topic == SUBMISSIONS and dtype.names != SUBMISSION_NAMES):

@@ -10,7 +10,7 @@ import numpy as np
 
 import shuiquan
 from ledger.submissions import Submission
-from shuiquan import Action, OrderType, Role, SelfTrade, Side, TimeInForce
+from shuiquan import Action, OrderType, Role, SelfTrade, TimeInForce
 from tests.districts import DAY_NS, HOUR_NS, START_NS
 from tests.world import DOCUMENT, World
 
@@ -32,19 +32,27 @@ def populate(world: World) -> None:
 def random_orders(rng: np.random.Generator, count: int, known: int) -> Any:
     """Orders of every sort, many of them crossing, some of them bad."""
     rows = np.zeros(count, shuiquan.ORDER)
-    rows["action"] = rng.choice([Action.NEW, Action.NEW, Action.NEW, Action.NEW, Action.CANCEL, Action.REPLACE, Action.REDUCE, 9], count, p=[0.18, 0.18, 0.18, 0.18, 0.09, 0.12, 0.06, 0.01])
+    rows["action"] = rng.choice(
+        [Action.NEW, Action.NEW, Action.NEW, Action.NEW, Action.CANCEL, Action.REPLACE, Action.REDUCE, 9],
+        count,
+        p=[0.18, 0.18, 0.18, 0.18, 0.09, 0.12, 0.06, 0.01],
+    )
     rows["side"] = rng.choice([0, 1, 3], count, p=[0.49, 0.5, 0.01])
     rows["price"] = rng.integers(2_900, 3_100, count)
     rows["quantity"] = rng.integers(1, 60, count)
     rows["right"] = rng.integers(0, len(RIGHTS), count)
     rows["instrument"] = rng.choice([0, 1, 2, 7], count, p=[0.6, 0.35, 0.03, 0.02])
     rows["time_in_force"] = rng.choice(list(TimeInForce), count, p=[0.6, 0.1, 0.1, 0.1, 0.1])
-    rows["order_type"] = np.where((rows["time_in_force"] >= TimeInForce.IOC) & (rng.random(count) < 0.5), OrderType.MARKET, OrderType.LIMIT)
+    rows["order_type"] = np.where(
+        (rows["time_in_force"] >= TimeInForce.IOC) & (rng.random(count) < 0.5), OrderType.MARKET, OrderType.LIMIT
+    )
     rows["self_trade"] = rng.choice(list(SelfTrade), count)
     rows["post_only"] = rng.random(count) < 0.1
     dated = rows["time_in_force"] == TimeInForce.GTD
     rows["expires_at_ns"] = np.where(dated, START_NS + rng.integers(0, 200, count) * HOUR_NS, 0)
-    rows["max_amount_fen"] = np.where((rows["order_type"] == OrderType.MARKET) & (rng.random(count) < 0.5), rng.integers(1, 900_000, count), 0)
+    rows["max_amount_fen"] = np.where(
+        (rows["order_type"] == OrderType.MARKET) & (rng.random(count) < 0.5), rng.integers(1, 900_000, count), 0
+    )
     change = rows["action"] != Action.NEW
     rows["order_id"] = np.where(change, rng.integers(max(1, known - 400), known + 1, count), 0)
     rows["price"] = np.where(change & (rng.random(count) < 0.4), 0, rows["price"])
@@ -77,8 +85,12 @@ def random_commands(rng: np.random.Generator, count: int) -> list[shuiquan.Settl
             [
                 shuiquan.SuspendParty(party=party, document=DOCUMENT),
                 shuiquan.ReinstateParty(party=party, document=DOCUMENT),
-                shuiquan.VerifySaving(right=right, year=2024, volume_l=int(rng.integers(0, 3_000_000)), measure="", document=DOCUMENT),
-                shuiquan.IssueRight(right=right, year=2024, volume_l=int(rng.integers(0, 100_000)), document=DOCUMENT, opening=True),
+                shuiquan.VerifySaving(
+                    right=right, year=2024, volume_l=int(rng.integers(0, 3_000_000)), measure="", document=DOCUMENT
+                ),
+                shuiquan.IssueRight(
+                    right=right, year=2024, volume_l=int(rng.integers(0, 100_000)), document=DOCUMENT, opening=True
+                ),
                 shuiquan.CloseMarket(instrument="SW-B"),
             ][int(rng.choice(5, p=[0.3, 0.4, 0.15, 0.1, 0.05]))]
         )

@@ -76,7 +76,8 @@ def test_another_hash_seed_gives_the_same_facts(tmp_path: Path) -> None:
     results = {
         subprocess.run(
             [sys.executable, "-c", PROGRAM, str(tmp_path / f"{seed}.db")],
-            env={"PYTHONHASHSEED": seed, "PATH": "", "HOME": str(Path.home())}, cwd=root, check=True, capture_output=True, text=True,
+            env={"PYTHONHASHSEED": seed, "PATH": "", "HOME": str(Path.home())},
+            cwd=root, check=True, capture_output=True, text=True,
         ).stdout
         for seed in ("0", "1", "77")
     }  # fmt: skip

@@ -252,7 +252,7 @@ def walk(seed: int, batches: int) -> None:
     """Play a long walk: books in a state that no short example reaches."""
     random = np.random.default_rng(seed)
 
-    def pick(choices: list[Any]) -> Any:  # noqa: ANN401
+    def pick(choices: list[Any]) -> Any:
         return choices[random.integers(len(choices))]
 
     def scenes() -> Iterator[Scene]:

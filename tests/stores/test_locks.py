@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from subprocess import Popen
@@ -11,8 +12,9 @@ import pytest
 
 import shuiquan
 from ledger.policy_file import parse_policy
-from shuiquan import Code, OpenMarket, Refused, RegisterParty, Role
+from shuiquan import Code, DepositMoney, OpenMarket, Refused, RegisterParty, Role
 from shuiquan.exchange import Exchange
+from shuiquan.opening import remove_ledger
 from tests.districts import district, raw_policy
 from tests.ledger.scripts import random_orders, random_script
 from tests.stores.ledgers import copied, facts_hash, filled, finished, recorded, resumed, start
@@ -115,6 +117,37 @@ def test_another_name_of_the_same_file_is_the_same_ledger(world: World, tmp_path
     (tmp_path / "link.db").symlink_to(world.path)
     names = [tmp_path / "folder" / ".." / world.path.name, f"sqlite:///{world.path}", tmp_path / "link.db"]
     assert [refusal(lambda name=name: shuiquan.open(name)) for name in names] == [Code.LEDGER_LOCKED] * len(names)
+
+
+def test_threads_submit_and_ask_side_by_side(world: World) -> None:
+    world.bureau(RegisterParty(code="P-1", kind="company", name="示例公司"))
+
+    def deposit(thread: int) -> set[int]:
+        totals = set()
+        for number in range(10):
+            name = f"{thread}-{number}"
+            money = DepositMoney(party="P-1", amount_fen=1, reference=name)
+            world.exchange.submit(money, command_id=name, actor="platform", role=Role.OPERATOR)
+            totals |= set(world.exchange.totals().values())
+            assert world.exchange.holdings() == []
+        return totals
+
+    with ThreadPoolExecutor(8) as threads:
+        assert set().union(*threads.map(deposit, range(8))) == {0}
+    assert world.money("P-1") == (80, 0)
+    world.check()
+
+
+def test_a_ledger_in_use_is_not_deleted(world: World) -> None:
+    person = shuiquan.Person(name="示例甲")
+    world.bureau(RegisterParty(code="P-1", kind="person", person=person))
+    world.exchange.holdings()
+    assert refusal(lambda: remove_ledger(world.path)) == Code.LEDGER_LOCKED
+    assert world.exchange.person("P-1") == person
+    world.exchange.close()
+    (world.path.parent / f"{world.path.name}.backup").touch()
+    remove_ledger(world.path)
+    assert {file.name for file in world.path.parent.iterdir()} <= {"ledger.db.backup", "ledger.db.lock"}
 
 
 def test_an_opening_that_fails_leaves_the_lock_free(world: World) -> None:
