@@ -13,7 +13,7 @@ from rich.table import Table
 
 from ledger.codes import Refused
 
-PIPE_WIDTH: Final = 132  # where nothing says how wide a page is
+PIPE_WIDTH: Final = 160  # where nothing says how wide a page is
 
 console: Final = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
 errors: Final = Console(stderr=True, highlight=False)
@@ -32,7 +32,8 @@ def print_table(title: str, columns: Sequence[Cell], rows: Iterable[dict[str, An
     table = Table(title=title, title_justify="left", caption=note or None, caption_justify="left", header_style="bold")
     for chinese, english, _ in columns:
         number = english.endswith(">")
-        table.add_column(f"{chinese}\n{english.rstrip('>')}", justify="right" if number else "left", overflow="fold")
+        heading = f"{chinese}\n{english.rstrip('>')}"
+        table.add_column(heading, justify="right" if number else "left", overflow="fold", no_wrap=number)
     for row in rows:
         table.add_row(*(cell(row) for _, _, cell in columns))
     console.print(table)
