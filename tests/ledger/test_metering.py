@@ -151,7 +151,9 @@ SECONDS = st.integers(1, 400) | st.integers(1, 20 * 86_400)
 
 
 @settings(max_examples=100)
-@given(shares(), st.integers(1, 99) | st.integers(1, 6 * 10**8), st.sampled_from((1, -1)), st.just(0) | SECONDS, SECONDS)
+@given(
+    shares(), st.integers(1, 99) | st.integers(1, 6 * 10**8), st.sampled_from((1, -1)), st.just(0) | SECONDS, SECONDS
+)
 def test_use_is_split_by_years_and_shares_to_the_litre(
     base: World, parts: tuple[int, ...], volume_l: int, sign: int, before_s: int, after_s: int
 ) -> None:
