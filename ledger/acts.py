@@ -8,7 +8,7 @@ import numpy as np
 from ledger import commands, facts
 from ledger.accounts import FREE, OVER_USE, fee
 from ledger.codes import Code, Refused, reason
-from ledger.decide import side_refusal, water_refusal
+from ledger.eligibility import side_refusal, water_refusal
 from ledger.fold import cap_covers
 from ledger.policy import Policy, number_of
 from ledger.state import State

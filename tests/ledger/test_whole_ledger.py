@@ -5,8 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from ledger.audit import check_state
+from ledger.journal.records import Decoded
+from ledger.replay import replay
+from ledger.state import State
+from ledger.statehash import state_hash
 from tests.ledger.scripts import play, populate, random_script
 from tests.world import World
 
@@ -31,6 +37,19 @@ def test_every_rule_holds_after_every_batch_and_replay_equals_live(world: World,
             seqs += column["seq"].tolist()
         assert sorted(seqs) == list(range(answer.first_seq + 1, answer.last_seq + 1)), "facts are not dense"
         world.check()
+
+
+def test_sums_are_zero_and_no_cap_is_exceeded_after_every_fact(world: World) -> None:
+    populate(world)
+    play(world, random_script(14, 60))
+    state, count = State(), 0
+    for position, seq, at_ns, topic, fact in world.exchange.facts():
+        rare, pages = ([], {topic: [np.array([fact])]}) if isinstance(fact, np.void) else ([(seq, at_ns, fact)], {})
+        replay(state, Decoded(rare, pages, position, seq, b""))
+        check_state(state)
+        count += 1
+    assert count == state.next_seq - 1 > 800
+    assert state_hash(state) == world.exchange.state_hash()
 
 
 @pytest.mark.parametrize(("page_facts", "join"), [(7, 1), (1, 1), (65_536, 1)])
