@@ -18,7 +18,17 @@ from ledger.tables import N_ORDERS, N_READINGS, N_REMOVALS, N_TRADES, N_USES, NE
 from matching import index
 from matching.book import NONE, use_headroom
 from matching.commands import GTC, GTD, IOC, NEW, REJECTED, REPLACE, limit_level
-from matching.queue import BUY, SELL, enqueue, shrink, take_slot, unlink
+from matching.queue import (
+    BUY,
+    SELL,
+    conditions_of,
+    enqueue,
+    lane_of,
+    shrink,
+    side_of,
+    take_slot,
+    unlink,
+)
 
 
 @kernel
@@ -41,13 +51,13 @@ def apply_new(books: Any, accounts: Any, market: Any, journal: Any, fact: Any) -
     order = books.orders[slot]
     order["owner"] = accounts.account[row]["owner"] + 1
     order["quantity"] = fact["quantity"]
-    order["expires_at_ns"] = fact["expires_at_ns"]
     order["level"] = limit_level(books, book, side, fact["order_type"], fact["price"])
     order["book"] = book
-    order["side"] = side
-    order["zone"] = fact["zone"]
-    order["time_in_force"] = GTD if fact["expires_at_ns"] > 0 else GTC
-    order["post_only"] = fact["post_only"]
+    order["lane"] = lane_of(books, book, side, np.int64(fact["zone"]))
+    order["conditions"] = conditions_of(
+        np.int64(GTD if fact["expires_at_ns"] > 0 else GTC), np.int64(fact["post_only"]), np.int64(fact["self_trade"])
+    )
+    books.standing[slot]["expires_at_ns"] = fact["expires_at_ns"]
     books.book[book]["last_order_id"] = fact["order_id"]
     enqueue(books, slot)
     set_terms(market, slot, fact, row, fact["escrowed"], np.int64(fact["actor"]))
@@ -66,7 +76,7 @@ def apply_replace(books: Any, accounts: Any, market: Any, fact: Any) -> None:
     """Change a live order; a smaller quantity comes with its removal."""
     slot = index.find(books, fact["order_id"])
     order, terms = books.orders[slot], market.terms[slot]
-    book, side = np.int64(order["book"]), np.int64(order["side"])
+    book, side = np.int64(order["book"]), side_of(books, slot)
     escrow(accounts, np.int64(terms["account"]), side, fact["escrowed"])
     if side == BUY:
         terms["escrow"] += fact["escrowed"]

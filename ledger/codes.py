@@ -156,6 +156,7 @@ REASON_TEXT: Final[dict[Reason, tuple[str, str]]] = {
     Reason.POST_ONLY_WOULD_TRADE: ("a post-only order would trade at once", "只挂单委托将立即成交"),
     Reason.FOK_WITH_DECREMENT: ("fill-or-kill does not go with decrement", "FOK不适用递减方式"),
     Reason.FOK_NOT_FILLABLE: ("the whole quantity cannot be filled", "无法全部成交"),
+    Reason.NOT_IN_AUCTION: ("not while an auction collects orders", "集合竞价期间不接受此类委托"),
     Reason.CANCELLED_BY_OWNER: ("cancelled by its owner", "委托人撤单"),
     Reason.REDUCED_BY_OWNER: ("reduced by its owner", "委托人减量"),
     Reason.IMMEDIATE_REMAINDER: ("the unfilled rest of an immediate order", "即时委托剩余撤销"),

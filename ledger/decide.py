@@ -52,7 +52,7 @@ from matching.commands import (
     replace,
     replace_refusal,
 )
-from matching.queue import BUY, SELL
+from matching.queue import BUY, SELL, side_of, zone_of
 from matching.types import TimeInForce
 
 DAY = int(TimeInForce.DAY)
@@ -164,13 +164,13 @@ def decide_change(
         fact["code"] = UNKNOWN_ORDER
         return
     live = books.orders[slot]
-    instrument, side = np.int64(live["book"]), np.int64(live["side"])
+    instrument, side = np.int64(live["book"]), side_of(books, slot)
     row = np.int64(market.terms[slot]["account"])
     fact["instrument"] = instrument
     fact["side"] = side
     fact["right"] = accounts.account[row]["reference"]
     fact["year"] = accounts.account[row]["year"]
-    fact["zone"] = live["zone"]
+    fact["zone"] = zone_of(books, slot)
     fact["leaves"] = live["quantity"]
     if not may_act(accounts, market, row, actor):
         fact["code"] = FOREIGN_ORDER
@@ -198,7 +198,7 @@ def decide_replace(
 ) -> None:
     """Replace a live order: judge, move escrow, then change it; a refused replace changes nothing (K23)."""
     live = books.orders[slot]
-    instrument, side, old = np.int64(live["book"]), np.int64(live["side"]), live["quantity"]
+    instrument, side, old = np.int64(live["book"]), side_of(books, slot), live["quantity"]
     terms = market.instrument[instrument]
     row = np.int64(market.terms[slot]["account"])
     mode = np.int64(order["self_trade"])

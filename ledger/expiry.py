@@ -13,6 +13,7 @@ from ledger.state import DEADLINE_RIGHT, State
 from ledger.tables import NEVER, NEXT_EXPIRY, Array
 from ledger.units import NS, time_ns
 from matching.types import Reason, Side
+from matching.walk import sides
 
 Emit = Callable[[facts.Fact], int]
 
@@ -52,11 +53,11 @@ def expire_orders(state: State, at_ns: int, cause: int) -> None:
     """Withdraw the orders whose date has passed."""
     if int(state.journal.clock[NEXT_EXPIRY]) > at_ns:
         return
-    orders = state.books.orders
-    dated = np.flatnonzero((orders["order_id"] != 0) & (orders["expires_at_ns"] > 0))
-    due = dated[orders["expires_at_ns"][dated] <= at_ns]
-    due = due[np.lexsort((orders["order_id"][due], orders["expires_at_ns"][due]))]
-    later = orders["expires_at_ns"][np.setdiff1d(dated, due)]
+    order_ids, ends_ns = state.books.orders["order_id"], state.books.standing["expires_at_ns"]
+    dated = np.flatnonzero((order_ids != 0) & (ends_ns > 0))
+    due = dated[ends_ns[dated] <= at_ns]
+    due = due[np.lexsort((order_ids[due], ends_ns[due]))]
+    later = ends_ns[np.setdiff1d(dated, due)]
     state.journal.clock[NEXT_EXPIRY] = later.min() if len(later) else NEVER
     withdraw(state, due, Reason.EXPIRED, cause)
 
@@ -89,7 +90,7 @@ def withdraw_of_accounts(state: State, bidding: Array, offering: Array, code: Co
     """Withdraw the live bids and offers of these holdings, latest accepted first."""
     orders = state.books.orders
     live = np.flatnonzero(orders["order_id"])
-    account, sells = state.market.terms["account"][live], orders["side"][live] == Side.SELL
+    account, sells = state.market.terms["account"][live], sides(state.books, live) == Side.SELL
     mine = live[np.where(sells, np.isin(account, offering), np.isin(account, bidding))]
     withdraw(state, mine[np.argsort(-orders["order_id"][mine])], code, cause)
 

@@ -13,7 +13,7 @@ from ledger.metering import years_between
 from ledger.policy import Policy
 from ledger.state import DEADLINE_METER, DEADLINE_RIGHT, State
 from ledger.tables import FIRST_YEAR, MONEY_UNIT, NEVER, Kind, water_unit
-from matching.arrays import with_book
+from matching.arrays import with_book, with_headroom
 from matching.types import UNLIMITED
 
 IRRIGATION_HEAD: Final = "irrigation_head"
@@ -103,7 +103,7 @@ def instrument_defined(state: State, fact: facts.InstrumentDefined) -> None:
 def headroom_set(state: State, fact: facts.HeadroomSet) -> None:
     """The matrix of what may move between zones."""
     lots = np.array(fact.lots, np.int64).reshape(fact.zones, fact.zones)
-    state.replace_books(state.books._replace(headroom=lots))
+    state.replace_books(with_headroom(state.books, lots))
 
 
 def party_registered(state: State, fact: facts.PartyRegistered) -> None:

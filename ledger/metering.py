@@ -15,7 +15,6 @@ from ledger.offers import withdraw_for_use, withdraw_offers_of_owner
 from ledger.rows import MISSING, Quality, Source
 from ledger.tables import AT_NS, FIRST_YEAR, N_READINGS, N_REMOVALS, N_USES, NEXT_SEQ
 from ledger.units import NS, PPM, SECONDS_PER_HOUR
-from matching.index import spread
 
 NONE = 0
 UNKNOWN_METER, DUPLICATE_READING = int(Code.UNKNOWN_METER), int(Code.DUPLICATE_READING)
@@ -25,9 +24,16 @@ STEP_BACK, RATE_TOO_HIGH = int(Code.STEP_BACK), int(Code.RATE_TOO_HIGH)
 BEYOND_MODULUS, WRAPPED = int(Code.BEYOND_MODULUS), int(Code.WRAPPED)
 OUT_OF_RANGE = int(Code.OUT_OF_RANGE)
 WITHDRAWN_FOR_USE = int(Code.WITHDRAWN_FOR_USE)
+FACTOR = 0x1E3779B1  # odd, 29 bits: a product with 32 bits stays within a signed 64-bit integer
 IN_SEEN, LATE_NS, AHEAD_NS = 0, 1, 2
 LAST_SOURCE, LAST_QUALITY = int(max(Source)), int(max(Quality))
 MARGIN_NUMERATOR, MARGIN_DENOMINATOR = 6, 5  # a register may run 1.2 times its stated rate before it is doubted
+
+
+@kernel
+def spread(value: int) -> int:
+    """A number of 41 bits that differs all over for neighbouring values (multiplicative hashing)."""
+    return (((value ^ (value >> 32)) & 0xFFFFFFFF) * FACTOR) >> 20
 
 
 @kernel

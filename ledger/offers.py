@@ -13,7 +13,7 @@ from ledger.codes import Code
 from ledger.compiled import kernel
 from ledger.tables import AT_NS, N_REMOVALS, NEXT_SEQ
 from matching.commands import reduce
-from matching.queue import BUY, SELL
+from matching.queue import BUY, SELL, side_of
 
 NO_LIMIT = -1  # limit of a market order
 IMMEDIATE = 0  # slot that holds the terms of an order which never rests
@@ -118,7 +118,7 @@ def withdraw(
 ) -> int:
     """Take `quantity` off a resting order for a reason of ours, with its fact. Returns the escrow given back."""
     order = books.orders[slot]
-    instrument, side, order_id = np.int64(order["book"]), np.int64(order["side"]), order["order_id"]
+    instrument, side, order_id = np.int64(order["book"]), side_of(books, slot), order["order_id"]
     row = np.int64(market.terms[slot]["account"])
     leaves = order["quantity"] - quantity
     released = freed_escrow(market.terms[slot], side, quantity, leaves, market.instrument[instrument]["lot_l"])

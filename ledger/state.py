@@ -33,7 +33,7 @@ from ledger.tables import (
     make_journal,
 )
 from ledger.units import NS, year_starts_ns
-from matching.arrays import make_books, make_tape, with_capacity
+from matching.arrays import make_books, make_tape, with_room
 from matching.book import Books, Tape
 from matching.types import COMMAND
 
@@ -72,7 +72,7 @@ class State:
         self.deadlines: SortedList[tuple[int, int, int]] = SortedList()  # (at_ns, what, number)
         self.account_count = self.cap_member_count = self.share_count = 0
         self.session_day = -1
-        self.books: Books = make_books([], np.zeros((1, 1), np.int64), 1024)
+        self.books: Books = make_books([], np.zeros((1, 1), np.int64))
         self.tape: Tape = make_tape(16, 16)
         self.journal = make_journal(16, 16, 16, 16, 16)
         self._balance = np.zeros((64, 4), np.int64)
@@ -268,9 +268,9 @@ class State:
 
     def reserve_live(self, orders: int, readings: int) -> None:
         """Make room for so many more live orders and identities of readings."""
-        live = int(self.books.pool["live"][0])
-        if live + orders + 1 > int(self.books.pool["capacity"][0]):
-            self.replace_books(with_capacity(self.books, 2 * (live + orders + 1)))
+        wider = with_room(self.books, orders)
+        if wider is not self.books:
+            self.replace_books(wider)
         if 2 * (int(self._limits[0]) + readings) > len(self._seen):
             self.rebuild_seen(readings)
 

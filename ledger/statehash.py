@@ -12,6 +12,8 @@ import numpy as np
 
 from ledger.state import State
 from ledger.tables import AT_NS, NEXT_SEQ, Array
+from matching.types import Side
+from matching.walk import sides
 
 
 def state_hash(state: State) -> str:
@@ -71,13 +73,15 @@ def encode_accounts(state: State) -> bytes:
 def encode_orders(state: State) -> bytes:
     """Live orders by book, side, price and arrival, with what they owe; then each account's offers."""
     live = np.flatnonzero(state.books.orders["order_id"])
-    orders, terms = state.books.orders[live], state.market.terms[live]
-    order = np.lexsort((orders["arrival"], orders["level"], orders["side"], orders["book"]))
-    orders, terms = orders[order], terms[order]
-    names = ("book", "side", "level", "order_id", "owner", "quantity", "zone", "expires_at_ns", "post_only")
+    orders, side = state.books.orders, sides(state.books, live)
+    order = np.lexsort((state.books.standing["arrival"][live], orders["level"][live], side, orders["book"][live]))
+    live, side = live[order], side[order]
+    terms = state.market.terms[live]
     owed = columns(terms, ("notional_fen", "limit_fen", "fee_ppm", "actor"))
-    escrows = np.where(orders["side"] == 0, terms["escrow"], 0)
-    return columns(orders, names) + owed + escrows.tobytes() + encode_chains(state)
+    escrows = np.where(side == Side.BUY, terms["escrow"], 0)
+    names = ("book", "lane", "level", "order_id", "owner", "quantity", "conditions")
+    entered: bytes = columns(orders[live], names) + state.books.standing["expires_at_ns"][live].tobytes()
+    return entered + owed + escrows.tobytes() + encode_chains(state)
 
 
 def encode_chains(state: State) -> bytes:

@@ -9,7 +9,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from matching.report import Depth, Report
+from matching.report import Depth, Indicative, Report, Uncrossed
 from matching.types import (
     COMMAND,
     OUTCOME,
@@ -37,6 +37,7 @@ __all__ = [
     "UNLIMITED",
     "Action",
     "Depth",
+    "Indicative",
     "OrderBook",
     "OrderType",
     "Reason",
@@ -46,6 +47,7 @@ __all__ = [
     "Side",
     "Status",
     "TimeInForce",
+    "Uncrossed",
 ]
 
 

@@ -1,7 +1,7 @@
 """Allocation and growth of the flat arrays that a group of books shares."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -9,9 +9,10 @@ import numpy.typing as npt
 from matching.book import Books, Tape
 from matching.index import reindex
 from matching.ladder import NO_LEVEL
-from matching.types import BOOK, LEVEL, MAX_PRICE, ORDER, POOL, REMOVAL, TRADE, UNLIMITED
+from matching.types import BOOK, LEVEL, MAX_CAPACITY, MAX_PRICE, ORDER, POOL, REMOVAL, STANDING, TRADE, UNLIMITED
 
 Array = npt.NDArray[Any]
+FIRST_SLOTS: Final = 1_022
 
 
 def open_headroom(zones: int) -> Array:
@@ -19,11 +20,15 @@ def open_headroom(zones: int) -> Array:
     return np.full((zones, zones), UNLIMITED, np.int64)
 
 
-def make_books(prices: Sequence[tuple[int, int]], headroom: Array, capacity: int) -> Books:
-    """Arrays for one book a (lowest, highest) price, all empty, with room for `capacity` live orders in all.
+def make_books(prices: Sequence[tuple[int, int]], headroom: Array, capacity: int = MAX_CAPACITY) -> Books:
+    """Arrays for one book a (lowest, highest) price, all empty, for at most `capacity` live orders in all.
 
-    Raises ValueError for a range of prices that is empty, negative or larger than MAX_PRICE.
+    Memory follows the live orders: callers make room between batches with `with_slots`. Raises ValueError for a
+    range of prices that is empty, negative or larger than MAX_PRICE, or a capacity beyond MAX_CAPACITY.
     """
+    if not 0 < capacity <= MAX_CAPACITY:
+        msg = f"capacity must satisfy 0 < {capacity} <= {MAX_CAPACITY}"
+        raise ValueError(msg)
     books = Books(
         book=np.zeros(0, BOOK),
         levels=np.zeros(0, LEVEL),
@@ -31,12 +36,14 @@ def make_books(prices: Sequence[tuple[int, int]], headroom: Array, capacity: int
         summary=np.zeros(0, np.uint64),
         best=np.zeros(0, np.int64),
         orders=np.zeros(1, ORDER),
+        standing=np.zeros(1, STANDING),
         pool=np.zeros(1, POOL),
-        ids=np.zeros(0, np.int64),
-        slots=np.zeros(0, np.int32),
+        ids=np.zeros(0, np.uint32),
         headroom=headroom,
+        cursors=np.zeros((3, len(headroom)), np.int64),
     )
-    books = with_capacity(books, capacity)
+    books.pool["capacity"] = capacity
+    books = with_slots(books, min(capacity, FIRST_SLOTS))
     for low, high in prices:
         books = with_book(books, low, high)
     return books
@@ -63,19 +70,32 @@ def with_book(books: Books, low: int, high: int) -> Books:
     )
 
 
-def with_capacity(books: Books, capacity: int) -> Books:
-    """The same group with room for `capacity` live orders, no fewer than now; slots and places are kept."""
+def with_headroom(books: Books, headroom: Array) -> Books:
+    """The same group, without any book yet, on another matrix of zones."""
+    return books._replace(headroom=headroom, cursors=np.zeros((3, len(headroom)), np.int64))
+
+
+def with_room(books: Books, orders: int) -> Books:
+    """The same group with room for so many orders more, as far as its capacity goes; itself if it has that room."""
+    pool = books.pool[0]
+    needed = min(int(pool["live"]) + orders, int(pool["capacity"]))
+    slots = len(books.orders) - 1
+    return books if needed <= slots else with_slots(books, min(needed + needed // 4, int(pool["capacity"])))
+
+
+def with_slots(books: Books, slots: int) -> Books:
+    """The same group with so many slots, no fewer than now; each order keeps its slot and place."""
     old = len(books.orders) - 1
-    orders = np.zeros(capacity + 1, ORDER)
-    orders[: old + 1] = books.orders
+    orders, standing = np.zeros(slots + 1, ORDER), np.zeros(slots + 1, STANDING)
+    orders[: old + 1], standing[: old + 1] = books.orders, books.standing
     pool = books.pool.copy()
-    if capacity > old:  # new slots go before the free ones, lowest first
-        orders["next"][old + 1 :] = np.arange(old + 2, capacity + 2)
-        orders["next"][capacity] = pool["free"][0]
+    if slots > old:  # new slots go before the free ones, lowest first
+        orders["next"][old + 1 :] = np.arange(old + 2, slots + 2)
+        orders["next"][slots] = pool["free"][0]
         pool["free"] = old + 1
-    pool["capacity"] = capacity
-    bits = max(4, (2 * capacity - 1).bit_length())  # at most half full, so a probe stays short
-    grown = books._replace(orders=orders, pool=pool, ids=np.zeros(2**bits, np.int64), slots=np.zeros(2**bits, np.int32))
+    bits = max(4, (2 * slots - 1).bit_length())  # at most half full, so a probe stays short
+    pool["shift"] = 32 - bits
+    grown = books._replace(orders=orders, standing=standing, pool=pool, ids=np.zeros(2**bits, np.uint32))
     if pool["live"][0]:
         reindex(grown)
     return grown
@@ -85,8 +105,8 @@ def make_tape(trades: int, removals: int) -> Tape:
     """An empty tape with room for so many trades and removals. Memory is touched only as it is written."""
     return Tape(
         trades=np.empty(trades, TRADE),
-        maker_slots=np.empty(trades, np.int32),
+        maker_slots=np.empty(trades, np.uint32),
         removals=np.zeros(removals, REMOVAL),
-        removal_slots=np.empty(removals, np.int32),
+        removal_slots=np.empty(removals, np.uint32),
         counts=np.zeros(2, np.int64),
     )

@@ -10,13 +10,15 @@ import numpy as np
 
 from matching.compiled import kernel
 from matching.ladder import NO_LEVEL, highest_to, lowest_from
-from matching.queue import BUY, lane_of, remove, shrink
+from matching.queue import BUY, cut_queue, lane_of, queue_at, release_slot, remove, shrink
 from matching.types import UNLIMITED, Reason, SelfTrade
 
 ALLOW, CANCEL_TAKER, CANCEL_MAKER = int(SelfTrade.ALLOW), int(SelfTrade.CANCEL_TAKER), int(SelfTrade.CANCEL_MAKER)
 CANCEL_BOTH, DECREMENT = int(SelfTrade.CANCEL_BOTH), int(SelfTrade.DECREMENT)
 NONE, SELF_TRADE, IMMEDIATE = int(Reason.NONE), int(Reason.SELF_TRADE), int(Reason.IMMEDIATE_REMAINDER)
 BUDGET_SPENT = int(Reason.BUDGET_SPENT)
+NO_LANE = -1
+NEVER = 2**63 - 1
 
 
 class Books(NamedTuple):
@@ -28,19 +30,20 @@ class Books(NamedTuple):
     summary: Any  # uint64 bitmap of words that are not zero
     best: Any  # int64 best level for each book and lane, or NO_LEVEL
     orders: Any  # ORDER, slot 0 unused
+    standing: Any  # STANDING, by slot
     pool: Any  # POOL, one row
-    ids: Any  # int64 keys of the id table
-    slots: Any  # int32 values of the id table
+    ids: Any  # uint32 id table: see `matching.index`
     headroom: Any  # int64[zones, zones], lots from seller's zone to buyer's zone
+    cursors: Any  # int64[3, zones], where a search stands in each zone: level, slot, headroom left
 
 
 class Tape(NamedTuple):
     """Where kernels write what happens. The slots let a caller find its own data of the orders concerned."""
 
     trades: Any  # TRADE
-    maker_slots: Any  # int32, the maker's slot of each trade
+    maker_slots: Any  # uint32, the maker's slot of each trade
     removals: Any  # REMOVAL
-    removal_slots: Any  # int32, the slot of each removal's order (0: the taker, which never had one)
+    removal_slots: Any  # uint32, the slot of each removal's order (0: the taker, which never had one)
     counts: Any  # int64[2], trades and removals written
 
 
@@ -59,24 +62,40 @@ def use_headroom(books: Any, side: int, zone: int, counter_zone: int, quantity: 
 
 
 @kernel
-def next_counter(books: Any, book: int, side: int, zone: int, limit: int) -> int:
-    """Slot of the counter-order that comes first for an order of `side` and `zone` up to level `limit`, or 0."""
+def next_lane(books: Any, book: int, side: int, zone: int, limit: int) -> tuple[int, int]:
+    """Lane whose first order comes first for an order of `side` and `zone` up to level `limit`, or NO_LANE.
+
+    It stays first at its level for orders that arrived before the second number returned.
+    """
     shape = books.book[book]
-    found, found_level, found_arrival = np.int64(0), np.int64(NO_LEVEL), np.int64(0)
-    for counter_zone in range(shape["zones"]):
+    zones, sign = shape["zones"], 1 - 2 * side  # without a branch on the side, which nobody can predict
+    found, found_level, found_arrival, until = np.int64(NO_LANE), np.int64(NO_LEVEL), np.int64(0), np.int64(NEVER)
+    for counter_zone in range(zones):
+        lane = (1 - side) * zones + counter_zone
+        level = books.best[shape["best_at"] + lane]
+        if level == NO_LEVEL or (level - limit) * sign > 0:
+            continue
         if pair_headroom(books, side, zone, counter_zone) <= 0:
             continue
-        lane = lane_of(books, book, 1 - side, counter_zone)
-        level = books.best[shape["best_at"] + lane]
-        if level == NO_LEVEL or (level > limit if side == BUY else level < limit):
+        if zones == 1:
+            return lane, until
+        if found != NO_LANE and (level - found_level) * sign > 0:
             continue
-        if found != 0 and (level > found_level if side == BUY else level < found_level):
-            continue
-        head = np.int64(books.levels[shape["levels_at"] + lane * shape["prices"] + level]["head"])
-        arrival = books.orders[head]["arrival"]
-        if found == 0 or level != found_level or arrival < found_arrival:
-            found, found_level, found_arrival = head, level, arrival
-    return found
+        head = books.levels[queue_at(books, book, lane, level)]["head"]
+        arrival = books.standing[head]["arrival"]
+        if found == NO_LANE or level != found_level:
+            found, found_level, found_arrival, until = lane, level, arrival, np.int64(NEVER)
+        elif arrival < found_arrival:
+            found, found_arrival, until = lane, arrival, found_arrival
+        else:
+            until = min(until, arrival)
+    return found, until
+
+
+@kernel
+def is_before(books: Any, slot: int, until: int) -> bool:
+    """Whether an order stands first among the zones: it arrived before `until`."""
+    return until == NEVER or books.standing[slot]["arrival"] < until
 
 
 @kernel
@@ -97,8 +116,10 @@ def write_removal(
 
 
 @kernel
-def write_trade(books: Any, tape: Any, maker: int, taker_id: int, taker: int, quantity: int, command: int) -> None:
-    """Note a fill of `quantity` at the maker's price."""
+def write_trade(
+    books: Any, tape: Any, maker: int, taker_id: int, taker: int, price: int, quantity: int, command: int
+) -> None:
+    """Note a fill of `quantity` at `price`."""
     at = tape.counts[0]
     row = tape.trades[at]
     order = books.orders[maker]
@@ -106,7 +127,7 @@ def write_trade(books: Any, tape: Any, maker: int, taker_id: int, taker: int, qu
     row["taker_order_id"] = taker_id
     row["maker_owner"] = order["owner"]
     row["taker_owner"] = taker
-    row["price"] = books.book[order["book"]]["min_price"] + order["level"]
+    row["price"] = price
     row["quantity"] = quantity
     row["command"] = command
     tape.maker_slots[at] = maker
@@ -153,31 +174,60 @@ def match(
     `budget` bounds the sum of price x quantity, UNLIMITED for none. Returns what was filled, what is left, and
     why it may not go on: NONE (nothing more to trade with), SELF_TRADE or BUDGET_SPENT.
     """
-    leaves, filled = quantity, np.int64(0)
-    while leaves > 0:
-        maker = next_counter(books, book, side, zone, limit)
-        if maker == 0:
-            return filled, leaves, NONE
-        order = books.orders[maker]
-        if owner != 0 and order["owner"] == owner and mode != ALLOW:
-            leaves = prevent_self_trade(books, tape, maker, taker_id, leaves, mode, command, taker_slot)
+    leaves, filled, code = quantity, np.int64(0), NONE
+    shape, first_trade = books.book[book], tape.counts[0]
+    while leaves > 0 and code == NONE:
+        lane, until = next_lane(books, book, side, zone, limit)
+        if lane == NO_LANE:
+            break
+        level = books.best[shape["best_at"] + lane]
+        price = shape["min_price"] + level
+        counter_zone = lane - (1 - side) * shape["zones"]
+        room = pair_headroom(books, side, zone, counter_zone)
+        slot = books.levels[queue_at(books, book, lane, level)]["head"]
+        head, before = slot, leaves
+        while slot != 0 and leaves > 0 and room > 0 and is_before(books, slot, until):
+            order = books.orders[slot]
+            if mode != ALLOW and owner != 0 and order["owner"] == owner:
+                break
+            standing = order["quantity"]
+            fill = min(leaves, standing, room)
+            if budget != UNLIMITED and price > 0:
+                fill = min(fill, budget // price)
+                if fill == 0:
+                    code = BUDGET_SPENT
+                    break
+                budget -= fill * price
+            write_trade(books, tape, slot, taker_id, owner, price, fill, command)
+            leaves -= fill
+            room -= fill
+            order["quantity"] = standing - fill
+            if fill < standing:
+                break
+            slot = order["next"]
+        if slot != head:
+            cut_queue(books, book, lane, level, slot)
+        use_headroom(books, side, zone, counter_zone, before - leaves)
+        filled += before - leaves
+        own = slot != 0 and books.orders[slot]["owner"] == owner and owner != 0 and mode != ALLOW
+        if own and leaves > 0 and room > 0 and code == NONE and is_before(books, slot, until):
+            leaves = prevent_self_trade(books, tape, slot, taker_id, leaves, mode, command, taker_slot)
             if mode in (CANCEL_TAKER, CANCEL_BOTH) or leaves == 0:
-                return filled, leaves, SELF_TRADE
-            continue
-        counter_zone = np.int64(order["zone"])
-        price = books.book[book]["min_price"] + order["level"]
-        fill = min(leaves, order["quantity"], pair_headroom(books, side, zone, counter_zone))
-        if budget != UNLIMITED and price > 0:
-            fill = min(fill, budget // price)
-            if fill == 0:
-                return filled, leaves, BUDGET_SPENT
-            budget -= fill * price
-        write_trade(books, tape, maker, taker_id, owner, fill, command)
-        use_headroom(books, side, zone, counter_zone, fill)
-        shrink(books, maker, fill)
-        filled += fill
-        leaves -= fill
-    return filled, leaves, NONE
+                code = SELF_TRADE
+    release_filled(books, tape, first_trade)
+    return filled, leaves, code
+
+
+@kernel
+def release_filled(books: Any, tape: Any, first_trade: int) -> None:
+    """Free the slots of the makers that the trades from `first_trade` on filled.
+
+    In a loop of its own, whose steps do not wait for each other, as those of matching do.
+    """
+    for at in range(first_trade, tape.counts[0]):
+        slot = tape.maker_slots[at]
+        if books.orders[slot]["quantity"] == 0:
+            release_slot(books, slot)
 
 
 @kernel
@@ -187,14 +237,14 @@ def could_fill(
     """Whether `match` would fill the whole quantity; nothing changes. Counts headroom, own orders and budget."""
     shape = books.book[book]
     zones = shape["zones"]
-    levels, slots, headroom = np.empty(zones, np.int64), np.empty(zones, np.int64), np.empty(zones, np.int64)
+    levels, slots, headroom = books.cursors[0], books.cursors[1], books.cursors[2]
     for z in range(zones):
         lane = lane_of(books, book, 1 - side, z)
         headroom[z] = pair_headroom(books, side, zone, z)
         levels[z] = books.best[shape["best_at"] + lane]
         slots[z] = 0
         if levels[z] != NO_LEVEL:
-            slots[z] = books.levels[shape["levels_at"] + lane * shape["prices"] + levels[z]]["head"]
+            slots[z] = books.levels[queue_at(books, book, lane, levels[z])]["head"]
     while quantity > 0:
         pick = np.int64(-1)
         for z in range(zones):
@@ -204,7 +254,10 @@ def could_fill(
             if (
                 pick < 0
                 or (level < levels[pick] if side == BUY else level > levels[pick])
-                or (level == levels[pick] and books.orders[slots[z]]["arrival"] < books.orders[slots[pick]]["arrival"])
+                or (
+                    level == levels[pick]
+                    and books.standing[slots[z]]["arrival"] < books.standing[slots[pick]]["arrival"]
+                )
             ):
                 pick = np.int64(z)
         if pick < 0:
@@ -230,7 +283,6 @@ def could_fill(
 @kernel
 def advance(books: Any, book: int, side: int, zone: int, levels: Any, slots: Any) -> None:
     """Move one zone's cursor to the next order behind, of the same level or of the next."""
-    shape = books.book[book]
     following = np.int64(books.orders[slots[zone]]["next"])
     if following == 0:
         lane = lane_of(books, book, side, zone)
@@ -238,5 +290,5 @@ def advance(books: Any, book: int, side: int, zone: int, levels: Any, slots: Any
         level = highest_to(books, book, lane, level - 1) if side == BUY else lowest_from(books, book, lane, level + 1)
         levels[zone] = level
         if level != NO_LEVEL:
-            following = np.int64(books.levels[shape["levels_at"] + lane * shape["prices"] + level]["head"])
+            following = np.int64(books.levels[queue_at(books, book, lane, level)]["head"])
     slots[zone] = following

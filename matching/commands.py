@@ -11,20 +11,37 @@ import numpy as np
 from matching import index
 from matching.book import (
     IMMEDIATE,
+    NO_LANE,
     NONE,
     SELF_TRADE,
     could_fill,
     match,
-    next_counter,
+    next_lane,
     write_removal,
 )
-from matching.compiled import kernel
-from matching.queue import BUY, enqueue, release_slot, remove, shrink, take_slot, unlink
+from matching.compiled import kernel, prefetch
+from matching.queue import (
+    BUY,
+    POST_ONLY,
+    conditions_of,
+    enqueue,
+    lane_of,
+    queue_at,
+    release_slot,
+    remove,
+    shrink,
+    side_of,
+    take_slot,
+    unlink,
+    zone_of,
+)
 from matching.types import MAX_QUANTITY, UNLIMITED, Action, OrderType, Reason, SelfTrade, Status, TimeInForce
 
 NEW, CANCEL, REPLACE, REDUCE = int(Action.NEW), int(Action.CANCEL), int(Action.REPLACE), int(Action.REDUCE)
 LIMIT, MARKET = int(OrderType.LIMIT), int(OrderType.MARKET)
 GTC, GTD, IOC, FOK = int(TimeInForce.GTC), int(TimeInForce.GTD), int(TimeInForce.IOC), int(TimeInForce.FOK)
+NEAR = 32_768  # live orders that the processor's cache holds; beyond, a batch is looked through ahead
+AHEAD = 4  # commands between one step of foresight and the next
 ALLOW, DECREMENT = int(SelfTrade.ALLOW), int(SelfTrade.DECREMENT)
 
 REJECTED, RESTING, FILLED = int(Status.REJECTED), int(Status.RESTING), int(Status.FILLED)
@@ -118,7 +135,7 @@ def entry_refusal(books: Any, book: int, order: Any, budget: int) -> int:
         return BOOK_FULL
     side, zone = np.int64(order["side"]), np.int64(order["zone"])
     limit = limit_level(books, book, side, order["order_type"], order["price"])
-    if order["post_only"] and next_counter(books, book, side, zone, limit) != 0:
+    if order["post_only"] and next_lane(books, book, side, zone, limit)[0] != NO_LANE:
         return POST_ONLY_WOULD_TRADE
     if order["time_in_force"] == FOK and not could_fill(
         books, book, order["owner"], side, zone, np.int64(order["self_trade"]), limit, order["quantity"], budget
@@ -137,18 +154,18 @@ def place(books: Any, tape: Any, book: int, order: Any, budget: int, command: in
     side, zone, order_id = np.int64(order["side"]), np.int64(order["zone"]), order["order_id"]
     limit = limit_level(books, book, side, order["order_type"], order["price"])
     books.book[book]["last_order_id"] = order_id
-    slot = np.int64(0)
+    slot = np.uint32(0)
     if order["time_in_force"] < IOC:
         slot = take_slot(books, order_id)
         resting = books.orders[slot]
         resting["owner"] = order["owner"]
-        resting["expires_at_ns"] = order["expires_at_ns"]
         resting["level"] = limit
         resting["book"] = book
-        resting["side"] = side
-        resting["zone"] = zone
-        resting["time_in_force"] = order["time_in_force"]
-        resting["post_only"] = order["post_only"]
+        resting["lane"] = lane_of(books, book, side, zone)
+        resting["conditions"] = conditions_of(
+            np.int64(order["time_in_force"]), np.int64(order["post_only"]), np.int64(order["self_trade"])
+        )
+        books.standing[slot]["expires_at_ns"] = order["expires_at_ns"]
     return trade_then_rest(
         books, tape, book, order_id, slot, order["owner"], side, zone, np.int64(order["self_trade"]), limit,
         order["quantity"], budget, command, RESTING,
@@ -221,10 +238,10 @@ def replace_refusal(books: Any, slot: int, mode: int, price: int, quantity: int)
         return PRICE_OUTSIDE_BOOK
     limit = np.int64(order["level"]) if price == 0 else price - books.book[book]["min_price"]
     loses_place = limit != order["level"] or quantity > order["quantity"]
-    if not (order["post_only"] and loses_place):
+    if not (order["conditions"] & POST_ONLY and loses_place):
         return NONE
-    counter = next_counter(books, book, np.int64(order["side"]), np.int64(order["zone"]), limit)
-    return POST_ONLY_WOULD_TRADE if counter != 0 else NONE
+    lane, _ = next_lane(books, book, side_of(books, slot), zone_of(books, slot), limit)
+    return POST_ONLY_WOULD_TRADE if lane != NO_LANE else NONE
 
 
 @kernel
@@ -247,7 +264,7 @@ def replace(
     unlink(books, slot)
     order["level"] = level
     return trade_then_rest(
-        books, tape, book, order["order_id"], slot, order["owner"], np.int64(order["side"]), np.int64(order["zone"]),
+        books, tape, book, order["order_id"], slot, order["owner"], side_of(books, slot), zone_of(books, slot),
         mode, level, new, np.int64(UNLIMITED), command, REPLACED,
     )  # fmt: skip
 
@@ -287,9 +304,47 @@ def process_one(books: Any, tape: Any, book: int, command: Any, at: int) -> tupl
 
 
 @kernel
+def foresee(books: Any, book: int, command: Any) -> None:
+    """Ask for the queue that a command may join."""
+    if command["action"] == NEW and price_in_book(books, book, command["price"]) and 0 <= command["side"] <= 1:
+        shape = books.book[book]
+        lane = command["side"] * shape["zones"]
+        prefetch(books.levels, queue_at(books, book, lane, command["price"] - shape["min_price"]))
+
+
+@kernel
+def approach(books: Any, book: int, command: Any) -> None:
+    """Ask for the order that a command will touch: its own, or the last of the queue that it may join."""
+    shape = books.book[book]
+    if command["action"] != NEW:
+        prefetch(books.orders, books.ids[index.home(books, command["order_id"])] >> index.SLOT_SHIFT)
+    elif price_in_book(books, book, command["price"]) and 0 <= command["side"] <= 1:
+        lane = command["side"] * shape["zones"]
+        level = command["price"] - shape["min_price"]
+        prefetch(books.orders, books.levels[queue_at(books, book, lane, level)]["tail"])
+
+
+@kernel
+def arrive(books: Any, command: Any) -> None:
+    """Ask for the neighbours of the order that a command will take out of its queue."""
+    if command["action"] != NEW:
+        order = books.orders[books.ids[index.home(books, command["order_id"])] >> index.SLOT_SHIFT]
+        prefetch(books.orders, order["next"])
+        prefetch(books.orders, order["previous"])
+
+
+@kernel
 def process(books: Any, tape: Any, book: int, commands: Any, outcomes: Any) -> None:
     """Carry out a batch of COMMAND in order; `outcomes` gets a row a command."""
-    for at in range(len(commands)):
+    count = len(commands)
+    far = books.pool[0]["live"] > NEAR
+    for at in range(count):
+        if at + 3 * AHEAD < count:
+            prefetch(books.ids, index.home(books, commands[at + 3 * AHEAD]["order_id"]))
+        if far and at + 3 * AHEAD < count:
+            foresee(books, book, commands[at + 3 * AHEAD])
+            approach(books, book, commands[at + 2 * AHEAD])
+            arrive(books, commands[at + AHEAD])
         status, code, filled, leaves = process_one(books, tape, book, commands[at], at)
         outcome = outcomes[at]
         outcome["status"] = status

@@ -17,12 +17,18 @@ import llvmlite
 import numba
 import numpy as np
 import platformdirs
+from llvmlite import ir
 from llvmlite.binding import get_host_cpu_name
-from numba.core import types
+from numba.core import cgutils, types
 from numba.extending import intrinsic, overload
 
 config: Any = numba.config  # its settings are made at run time
 Function = TypeVar("Function", bound=Callable[..., Any])
+OPTIONS: Any = {
+    "forceinline": True,  # a kernel is one function to the processor, many to the reader
+    "error_model": "numpy",  # no check for division by zero: every divisor is known to be positive
+    "_nrt": False,  # no reference counts on the arrays that every call hands on; kernels never allocate
+}
 IMPORT = re.compile(r"^from ([\w.]+) import", re.MULTILINE)
 
 
@@ -69,7 +75,7 @@ def compiler(*packages: Path) -> Callable[[Function], Function]:
     def compiled(function: Function) -> Function:
         before, config.CACHE_DIR = config.CACHE_DIR, str(folder or "")
         try:
-            return cast("Function", numba.njit(cache=folder is not None, nogil=True)(function))
+            return cast("Function", numba.njit(cache=folder is not None, nogil=True, **OPTIONS)(function))
         finally:
             config.CACHE_DIR = before
 
@@ -120,3 +126,30 @@ def _highest_bit(word: Any) -> Any:  # noqa: ARG001
         return np.int64(63) - np.int64(_ctlz(np.uint64(word)))  # type: ignore[call-arg]
 
     return count
+
+
+def prefetch(array: Any, at: Any) -> None:
+    """Ask for a row of an array that will be needed soon. Compiled alone: it changes nothing but the time."""
+
+
+@intrinsic
+def _prefetch(context: Any, array: Any, at: Any) -> Any:  # noqa: ARG001
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, value=arguments[0]).data
+        row = builder.bitcast(builder.gep(data, [arguments[1]]), ir.IntType(8).as_pointer())
+        flag = ir.IntType(32)
+        shape = ir.FunctionType(ir.VoidType(), [row.type, flag, flag, flag])
+        insert: Any = cgutils.get_or_insert_function
+        hint = insert(builder.module, shape, "llvm.prefetch.p0")
+        builder.call(hint, [row, flag(1), flag(3), flag(1)])  # to be written, to be kept, data
+        return context.get_dummy_value()
+
+    return types.void(array, types.uint64), build
+
+
+@overload(prefetch)
+def _prefetch_overload(array: Any, at: Any) -> Any:  # noqa: ARG001
+    def ask(array: Any, at: Any) -> None:
+        _prefetch(array, np.uint64(at))  # type: ignore[call-arg]
+
+    return ask

@@ -1,13 +1,15 @@
 """`OrderBook`: one compiled book that owns its arrays; batches in, reports out."""
 
-from typing import Any
+from sys import getrefcount
+from typing import Any, Final
 
 import numpy as np
 
 from matching import commands as kernels
-from matching.arrays import Array, make_books, make_tape, open_headroom
+from matching.arrays import Array, make_books, make_tape, open_headroom, with_room
 from matching.book import Books, Tape
 from matching.ladder import NO_LEVEL
+from matching.queue import TIME_IN_FORCE
 from matching.report import Depth, Report
 from matching.types import (
     COMMAND,
@@ -20,6 +22,9 @@ from matching.types import (
     TimeInForce,
 )
 from matching.walk import check_books, level_rows
+
+SMALL_BYTES: Final = 65_536  # larger blocks are mapped anew each time, which costs more than writing them
+UNSHARED: Final = 2  # references to an array that only its tape holds, while it is looked at
 
 
 class OrderBook:
@@ -48,7 +53,8 @@ class OrderBook:
         self._books: Books = make_books(
             [(min_price, max_price)], open_headroom(zones) if headroom is None else headroom, capacity
         )
-        self._tape: Tape = make_tape(1024, 1024)
+        self._tape: Tape = make_tape(1024, 2048)
+        self._spare: Tape = make_tape(1024, 2048)
         self._one = np.zeros(1, COMMAND)
 
     def __len__(self) -> int:
@@ -99,19 +105,19 @@ class OrderBook:
 
     def expire(self, at_ns: int) -> Report:
         """End the good-till-date orders whose time has come, in order of time and id."""
-        orders = self._books.orders
+        orders, expires_at_ns = self._books.orders, self._books.standing["expires_at_ns"]
         due = np.flatnonzero(
             (orders["order_id"] != 0)
-            & (orders["time_in_force"] == TimeInForce.GTD)
-            & (orders["expires_at_ns"] <= at_ns)
+            & (orders["conditions"] & TIME_IN_FORCE == TimeInForce.GTD)
+            & (expires_at_ns <= at_ns)
         )
-        order = np.lexsort((orders["order_id"][due], orders["expires_at_ns"][due]))
+        order = np.lexsort((orders["order_id"][due], expires_at_ns[due]))
         return self._cancel(due[order], Reason.EXPIRED)
 
     def end_day(self) -> Report:
         """End the day orders, oldest id first."""
         orders = self._books.orders
-        due = np.flatnonzero((orders["order_id"] != 0) & (orders["time_in_force"] == TimeInForce.DAY))
+        due = np.flatnonzero((orders["order_id"] != 0) & (orders["conditions"] & TIME_IN_FORCE == TimeInForce.DAY))
         return self._cancel(due[np.argsort(orders["order_id"][due])], Reason.DAY_ENDED)
 
     def orders(self, owner: int) -> list[int]:
@@ -150,15 +156,24 @@ class OrderBook:
         return self._report(np.empty(0, OUTCOME))
 
     def _reserve(self, commands: int) -> None:
-        """Make the tape long enough: a trade ends its maker or its taker, a removal ends or shrinks an order."""
+        """Make room: slots for new orders; a trade ends its maker or its taker, a removal ends or shrinks an order."""
+        self._books = with_room(self._books, commands)
         needed = 2 * commands + len(self) + 1
-        if len(self._tape.trades) < needed or len(self._tape.removals) < 2 * needed:
+        self._tape, self._spare = self._spare, self._tape  # the last report may still be held
+        tape = self._tape
+        short = len(tape.trades) < needed or len(tape.removals) < 2 * needed
+        if short or getrefcount(tape.trades) > UNSHARED or getrefcount(tape.removals) > UNSHARED:
             self._tape = make_tape(2 * needed, 4 * needed)
         self._tape.counts[:] = 0
 
     def _report(self, outcomes: Array) -> Report:
         trades, removals = (int(count) for count in self._tape.counts)
-        return Report(self._tape.trades[:trades].copy(), outcomes, self._tape.removals[:removals].copy())
+        return Report(cut(self._tape.trades, trades), outcomes, cut(self._tape.removals, removals))
+
+
+def cut(rows: Array, count: int) -> Array:
+    """The first rows: a few as a copy, many as they are (the tape is not written again while a report holds it)."""
+    return rows[:count].copy() if count * rows.itemsize <= SMALL_BYTES else rows[:count]
 
 
 def kernels_compiled() -> Any:

@@ -2,24 +2,22 @@
 
 The compiled book is tested against it. Orders of all zones stand in one queue in the order of their arrival, and
 whoever matches passes over those he may not trade with: the priority among zones needs no rule of its own.
+
+This module answers commands. `reference_queues` keeps the orders; `reference_auction` matches those that rest.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
-import numpy.typing as npt
-from sortedcontainers import SortedDict
 
-from matching.report import Depth, Report, Rows
+from matching.reference_auction import Crossings
+from matching.reference_queues import NO_COMMAND, Headroom, Order, prevents, zones_of
+from matching.report import Report, Rows
 from matching.types import (
     COMMAND,
     MAX_QUANTITY,
-    OUTCOME,
-    REMOVAL,
-    TRADE,
     UNLIMITED,
     Action,
     OrderType,
@@ -31,23 +29,6 @@ from matching.types import (
 )
 
 IMMEDIATE = (TimeInForce.IOC, TimeInForce.FOK)
-NO_COMMAND = -1
-
-Headroom = npt.NDArray[np.int64]
-Pair = tuple[int, int]  # seller's zone, buyer's zone
-
-
-@dataclass(slots=True)
-class _Order:
-    order_id: int
-    owner: int
-    side: int
-    zone: int
-    price: int | None  # None takes any price; such an order never rests
-    leaves: int
-    time_in_force: int
-    post_only: bool
-    expires_at_ns: int
 
 
 class _Refused(Exception):  # noqa: N818 - a refusal is an answer, not an error
@@ -63,31 +44,15 @@ def _refuse_first(rules: Iterable[tuple[bool, Reason]], leaves: int = 0) -> None
             raise _Refused(code, leaves)
 
 
-class ReferenceBook:
-    """An order book of one instrument, with the interface of `OrderBook` and none of its speed."""
+class ReferenceBook(Crossings):
+    """An order book of one instrument, with the interface of `OrderBook` and none of its speed.
 
-    def __init__(
-        self,
-        min_price: int = 1,
-        max_price: int = 65_535,
-        capacity: int = 1_048_576,
-        zones: int = 1,
-        headroom: Headroom | None = None,
-    ) -> None:
-        """Open an empty book."""
-        self.min_price, self.max_price, self.capacity, self.zones = min_price, max_price, capacity, zones
-        # lots by [seller's zone, buyer's zone]; the caller shares the array and sees it consumed
-        self.headroom = np.full((zones, zones), UNLIMITED, dtype=np.int64) if headroom is None else headroom
-        self._orders: dict[int, _Order] = {}
-        # side -> price -> order id -> order; a dict keeps the order of arrival
-        self._levels: tuple[Any, Any] = (SortedDict(), SortedDict())
-        self.last_order_id, self._command = 0, NO_COMMAND
-        self._trades: list[tuple[Any, ...]] = []
-        self._removals: list[tuple[Any, ...]] = []
-
-    def __len__(self) -> int:
-        """Live orders."""
-        return len(self._orders)
+    A fill from a seller's zone to a buyer's consumes their headroom, unless it is UNLIMITED. With `netting` it also
+    raises the headroom of the way back by as much, when its command is done: not during it, so no order profits
+    from its own fills. Only ways that have a limit and are permitted rise, which is where the headroom was above
+    zero when the book was opened or by the last `set_headroom`. A raise matches nothing: orders that cross because
+    of it wait for the next taker, or for `set_headroom`.
+    """
 
     def process(self, commands: Rows) -> Report:
         """Carry out a batch of COMMAND rows, in order."""
@@ -95,6 +60,7 @@ class ReferenceBook:
         for index, row in enumerate(commands.tolist()):
             self._command = index
             outcomes.append(self._answer(SimpleNamespace(**dict(zip(COMMAND.names or (), row, strict=True)))))
+            self._net()
         self._command = NO_COMMAND
         return self._report(outcomes)
 
@@ -105,41 +71,16 @@ class ReferenceBook:
             command[name] = value
         return self.process(command)
 
-    def cancel_all(self, owner: int) -> Report:
-        """Remove all orders of an owner."""
-        return self._remove_all(self.orders(owner), Reason.CANCELLED_BY_OWNER)
-
-    def expire(self, at_ns: int) -> Report:
-        """Remove the orders whose time is over at `at_ns`, by time, then id."""
-        dated = [o for o in self._orders.values() if o.time_in_force == TimeInForce.GTD]
-        due = sorted((o.expires_at_ns, o.order_id) for o in dated if o.expires_at_ns <= at_ns)
-        return self._remove_all([order_id for _, order_id in due], Reason.EXPIRED)
-
-    def end_day(self) -> Report:
-        """Remove the orders of the day."""
-        ended = sorted(o.order_id for o in self._orders.values() if o.time_in_force == TimeInForce.DAY)
-        return self._remove_all(ended, Reason.DAY_ENDED)
-
-    def orders(self, owner: int) -> list[int]:
-        """Ids of an owner's live orders, ascending."""
-        return sorted(order.order_id for order in self._orders.values() if order.owner == owner)
-
-    @property
-    def best(self) -> tuple[int | None, int | None]:
-        """Best bid and best ask over all zones."""
-        return (next(self._prices(Side.BUY), None), next(self._prices(Side.SELL), None))
-
-    def depth(self, levels: int = 10, zone: int | None = None) -> Depth:
-        """Up to `levels` prices a side, of one zone or of all together."""
-        return Depth(*(self._side_depth(side, levels, zone) for side in Side))
-
     def check(self) -> None:
         """Raise AssertionError if the book contradicts itself."""
+        assert not self._moved, "netting is due when a command is done"
         for side in Side:
             for price, queue in self._levels[side].items():
                 assert queue, "a queue without orders is no level"
                 assert self.min_price <= price <= self.max_price
                 assert all((o.side, o.price) == (side, price) for o in queue.values())
+                arrivals = [o.arrival for o in queue.values()]
+                assert arrivals == sorted(set(arrivals))
         queued = [order for levels in self._levels for queue in levels.values() for order in queue.values()]
         assert len(queued) == len(self._orders) <= self.capacity
         for order in queued:
@@ -148,6 +89,7 @@ class ReferenceBook:
             assert 0 < order.leaves <= MAX_QUANTITY
             assert 0 <= order.zone < self.zones
             assert order.time_in_force not in IMMEDIATE
+            assert order.self_trade in tuple(SelfTrade)
             assert (order.time_in_force == TimeInForce.GTD) == (order.expires_at_ns > 0)
 
     def _answer(self, command: SimpleNamespace) -> tuple[int, ...]:
@@ -163,7 +105,7 @@ class ReferenceBook:
                 (order is not None and order.owner != command.owner, Reason.FOREIGN_ORDER),
             )
             _refuse_first(rules)
-            return others[command.action](command, cast("_Order", order))
+            return others[command.action](command, cast("Order", order))
         except _Refused as refused:
             return (0, refused.leaves, refused.code, Status.REJECTED)
 
@@ -171,15 +113,18 @@ class ReferenceBook:
         self._refuse_malformed(new)
         limit = new.price if new.order_type == OrderType.LIMIT else None
         who, how = (new.order_id, new.owner, new.side, new.zone), (new.time_in_force, bool(new.post_only))
-        order = _Order(*who, limit, new.quantity, *how, new.expires_at_ns)
-        if order.time_in_force not in IMMEDIATE and len(self) == self.capacity:
+        order = Order(*who, limit, new.quantity, *how, new.self_trade, new.expires_at_ns)
+        immediate = order.time_in_force in IMMEDIATE
+        if self.auction and (immediate or order.post_only):  # a market order is immediate
+            raise _Refused(Reason.NOT_IN_AUCTION)
+        if not immediate and len(self) == self.capacity:
             raise _Refused(Reason.BOOK_FULL)
         if order.post_only and any(self._reached(order, limit, self.headroom)):
             raise _Refused(Reason.POST_ONLY_WOULD_TRADE)
-        if order.time_in_force == TimeInForce.FOK and not self._can_fill(order, new.self_trade):
+        if order.time_in_force == TimeInForce.FOK and not self._can_fill(order):
             raise _Refused(Reason.FOK_NOT_FILLABLE)
         self.last_order_id = order.order_id
-        return self._take(order, new.self_trade, Status.RESTING)
+        return self._take(order, Status.RESTING)
 
     def _refuse_malformed(self, new: SimpleNamespace) -> None:
         """Refuse a new order for what can be seen without looking at the queues."""
@@ -204,17 +149,17 @@ class ReferenceBook:
         )
         _refuse_first(rules)
 
-    def _cancel(self, _: SimpleNamespace, order: _Order) -> tuple[int, ...]:
+    def _cancel(self, _: SimpleNamespace, order: Order) -> tuple[int, ...]:
         self._lose(order, order.leaves, Reason.CANCELLED_BY_OWNER)
         return (0, 0, Reason.NONE, Status.CANCELLED)
 
-    def _reduce(self, command: SimpleNamespace, order: _Order) -> tuple[int, ...]:
+    def _reduce(self, command: SimpleNamespace, order: Order) -> tuple[int, ...]:
         _refuse_first([(command.quantity <= 0, Reason.QUANTITY_NOT_POSITIVE)], order.leaves)
         self._lose(order, min(command.quantity, order.leaves), Reason.REDUCED_BY_OWNER)
         return (0, order.leaves, Reason.NONE, Status.REDUCED if order.leaves else Status.CANCELLED)
 
-    def _replace(self, command: SimpleNamespace, order: _Order) -> tuple[int, ...]:
-        price, quantity = command.price or cast("int", order.price), command.quantity or order.leaves
+    def _replace(self, command: SimpleNamespace, order: Order) -> tuple[int, ...]:
+        price, quantity = command.price or order.price, command.quantity or order.leaves
         rules = (
             (command.self_trade not in tuple(SelfTrade), Reason.UNKNOWN_SELF_TRADE),
             (quantity < 0, Reason.QUANTITY_NOT_POSITIVE),
@@ -223,20 +168,21 @@ class ReferenceBook:
         )
         _refuse_first(rules, order.leaves)
         keeps_place = price == order.price and quantity <= order.leaves
-        if not keeps_place and order.post_only and any(self._reached(order, price, self.headroom)):
+        may_not_trade = order.post_only and not keeps_place and not self.auction
+        if may_not_trade and any(self._reached(order, price, self.headroom)):
             raise _Refused(Reason.POST_ONLY_WOULD_TRADE, order.leaves)
         if quantity < order.leaves:
             self._lose(order, order.leaves - quantity, Reason.REDUCED_BY_OWNER)
         if keeps_place:
             return (0, order.leaves, Reason.NONE, Status.REPLACED)
         self._leave_queue(order)
-        order.price, order.leaves = price, quantity
-        return self._take(order, command.self_trade, Status.REPLACED)
+        order.price, order.leaves, order.self_trade = price, quantity, command.self_trade
+        return self._take(order, Status.REPLACED)
 
-    def _take(self, taker: _Order, mode: int, resting: Status) -> tuple[int, ...]:
+    def _take(self, taker: Order, resting: Status) -> tuple[int, ...]:
         """Match an order that stands in no queue, let its rest rest or go, and answer."""
         wanted = taker.leaves
-        filled = self._match(taker, mode)
+        filled = 0 if self.auction else self._match(taker)
         code = Reason.SELF_TRADE  # nothing else takes a quantity off an order that is being matched
         if taker.leaves > 0:
             if taker.time_in_force not in IMMEDIATE:
@@ -248,47 +194,24 @@ class ReferenceBook:
             return (filled, 0, Reason.NONE, Status.FILLED)
         return (filled, 0, code, Status.PARTLY_FILLED_CANCELLED if filled else Status.CANCELLED)
 
-    def _match(self, taker: _Order, mode: int) -> int:
+    def _match(self, taker: Order) -> int:
         """Trade against the queues, and return what was filled."""
         filled = 0
-        for maker, pair in self._reached(taker, taker.price, self.headroom):
-            if mode != SelfTrade.ALLOW and taker.owner == maker.owner != 0:
-                self._prevent(taker, maker, mode)
-            else:
-                quantity = min(taker.leaves, maker.leaves, int(self.headroom[pair]))
-                parties = (maker.order_id, taker.order_id, maker.owner, taker.owner)
-                self._trades.append((*parties, maker.price, quantity, self._command))
-                self.headroom[pair] -= 0 if self.headroom[pair] == UNLIMITED else quantity
-                taker.leaves -= quantity
-                maker.leaves -= quantity
-                if maker.leaves == 0:
-                    self._leave_queue(maker)
-                filled += quantity
+        for maker in self._reached(taker, taker.price, self.headroom):
+            filled += self._meet(maker, taker, maker.price)
             if taker.leaves == 0:
                 break
         return filled
 
-    def _prevent(self, taker: _Order, maker: _Order, mode: int) -> None:
-        """Keep two orders of one owner apart."""
-        both = min(taker.leaves, maker.leaves)
-        maker_loses, taker_loses = {
-            SelfTrade.CANCEL_TAKER: (0, taker.leaves),
-            SelfTrade.CANCEL_MAKER: (maker.leaves, 0),
-            SelfTrade.CANCEL_BOTH: (maker.leaves, taker.leaves),
-            SelfTrade.DECREMENT: (both, both),
-        }[SelfTrade(mode)]
-        for order, quantity in ((maker, maker_loses), (taker, taker_loses)):
-            if quantity:
-                self._lose(order, quantity, Reason.SELF_TRADE)
-
-    def _can_fill(self, taker: _Order, mode: int) -> bool:
+    def _can_fill(self, taker: Order) -> bool:
         """Whether a taker would trade to its last lot: the match again, on paper."""
         headroom, wanted = self.headroom.copy(), taker.leaves
-        for maker, pair in self._reached(taker, taker.price, headroom):
-            if mode != SelfTrade.ALLOW and taker.owner == maker.owner != 0:
-                if mode == SelfTrade.CANCEL_MAKER:
+        for maker in self._reached(taker, taker.price, headroom):
+            if prevents(maker, taker):
+                if taker.self_trade == SelfTrade.CANCEL_MAKER:
                     continue
                 return False
+            pair = zones_of(maker, taker)
             quantity = min(wanted, maker.leaves, int(headroom[pair]))
             headroom[pair] -= 0 if headroom[pair] == UNLIMITED else quantity
             wanted -= quantity
@@ -296,53 +219,11 @@ class ReferenceBook:
                 return True
         return False
 
-    def _reached(self, taker: _Order, limit: int | None, headroom: Headroom) -> Iterator[tuple[_Order, Pair]]:
+    def _reached(self, taker: Order, limit: int | None, headroom: Headroom) -> Iterator[Order]:
         """Counter-orders in priority order, each if its zones may still trade when its turn comes."""
         buys = taker.side == Side.BUY
-        queues = self._levels[Side.SELL if buys else Side.BUY]
-        for price in list(self._prices(Side.SELL if buys else Side.BUY)):
-            if limit is not None and (price > limit if buys else price < limit):
+        for maker in self._standing(Side.SELL if buys else Side.BUY):
+            if limit is not None and (maker.price > limit if buys else maker.price < limit):
                 return
-            for maker in list(queues[price].values()):
-                pair = (maker.zone, taker.zone) if buys else (taker.zone, maker.zone)
-                if headroom[pair] > 0:
-                    yield maker, pair
-
-    def _prices(self, side: int) -> Iterator[int]:
-        """Prices of a side, best first."""
-        return reversed(self._levels[side]) if side == Side.BUY else iter(self._levels[side])
-
-    def _join_queue(self, order: _Order) -> None:
-        self._levels[order.side].setdefault(order.price, {})[order.order_id] = order
-        self._orders[order.order_id] = order
-
-    def _leave_queue(self, order: _Order) -> None:
-        queue = self._levels[order.side][order.price]
-        del queue[order.order_id], self._orders[order.order_id]
-        if not queue:
-            del self._levels[order.side][order.price]
-
-    def _lose(self, order: _Order, quantity: int, code: Reason) -> None:
-        """Take a quantity off an order without a trade, and the order off the book when nothing is left."""
-        order.leaves -= quantity
-        if order.leaves == 0 and order.order_id in self._orders:
-            self._leave_queue(order)
-        self._removals.append((order.order_id, order.owner, quantity, order.leaves, self._command, code))
-
-    def _remove_all(self, order_ids: Iterable[int], code: Reason) -> Report:
-        for order_id in order_ids:
-            self._lose(self._orders[order_id], self._orders[order_id].leaves, code)
-        return self._report([])
-
-    def _side_depth(self, side: int, levels: int, zone: int | None) -> list[tuple[int, int, int]]:
-        rows = []
-        for price in self._prices(side):
-            queue = [o.leaves for o in self._levels[side][price].values() if zone is None or o.zone == zone]
-            if queue:
-                rows.append((price, sum(queue), len(queue)))
-        return rows[:levels]
-
-    def _report(self, outcomes: list[tuple[int, ...]]) -> Report:
-        trades, self._trades = np.array(self._trades, dtype=TRADE), []
-        removals, self._removals = np.array(self._removals, dtype=REMOVAL), []
-        return Report(trades, np.array(outcomes, dtype=OUTCOME), removals)
+            if headroom[zones_of(maker, taker)] > 0:
+                yield maker

@@ -1,4 +1,4 @@
-"""What a book answers: the report on a batch, and the depth of its queues."""
+"""What a book answers: the report on a batch, the depth of its queues, and the price of a call auction."""
 
 from typing import NamedTuple
 
@@ -22,3 +22,21 @@ class Depth(NamedTuple):
 
     bids: list[tuple[int, int, int]]
     asks: list[tuple[int, int, int]]
+
+
+class Indicative(NamedTuple):
+    """The price at which a call auction would trade, what would trade there, and who would be left over."""
+
+    price: int | None  # None where no orders cross; then there is no volume and no imbalance either
+    volume: int  # as if all zones might trade, and no owner met himself
+    imbalance: int  # bought less sold at this price
+
+
+class Uncrossed(NamedTuple):
+    """How a call auction ended."""
+
+    price: int | None
+    volume: int  # executed
+    imbalance: int  # of the indicative price, as it was before
+    lost: int  # indicative volume that zones and self-trade prevention kept from trading
+    report: Report  # without outcomes: its trades and removals were caused by no command

@@ -93,6 +93,7 @@ class Reason(IntEnum):
     POST_ONLY_WOULD_TRADE = 32
     FOK_WITH_DECREMENT = 33
     FOK_NOT_FILLABLE = 34
+    NOT_IN_AUCTION = 35
     # a quantity left the book without a trade
     CANCELLED_BY_OWNER = 50
     REDUCED_BY_OWNER = 51
@@ -168,22 +169,24 @@ ORDER = np.dtype(
         ("order_id", "<i8"),
         ("owner", "<i8"),
         ("quantity", "<i8"),
-        ("arrival", "<i8"),  # rises with each entry into a queue: priority among zones at one price
-        ("expires_at_ns", "<i8"),
-        ("next", "<i4"),
-        ("previous", "<i4"),
-        ("level", "<i4"),  # price - min_price of its book
-        ("book", "<i4"),
-        ("side", "i1"),
-        ("zone", "i1"),
-        ("time_in_force", "i1"),
-        ("post_only", "i1"),
+        ("next", "<u4"),
+        ("previous", "<u4"),
+        ("level", "<u4"),  # price - min_price of its book
+        ("book", "<u2"),
+        ("lane", "i1"),  # side x zones + zone
+        ("conditions", "i1"),  # time in force, post-only and self-trade mode: see `matching.queue`
     ],
     align=True,
 )
-"""One live order: a cache line of 64 bytes. Slot 0 is nobody, so 0 ends every chain."""
+"""What matching reads of a live order, 40 bytes. Slot 0 is nobody, so 0 ends every chain."""
 
-LEVEL = np.dtype([("head", "<i4"), ("tail", "<i4")])
+STANDING = np.dtype([("arrival", "<i8"), ("expires_at_ns", "<i8")])
+"""The rest of a live order, 16 bytes, seldom read: when it entered its queue (rising), and when it ends."""
+
+MAX_CAPACITY: Final = 2**24 - 2
+"""Most live orders of a group of books: the id table holds slots of 24 bits."""
+
+LEVEL = np.dtype([("head", "<u4"), ("tail", "<u4")])
 """First and last slot of the queue of one side, zone and price."""
 
 BOOK = np.dtype(
@@ -203,6 +206,9 @@ BOOK = np.dtype(
 """Where one book lives in the flat arrays that many books share."""
 
 POOL = np.dtype(
-    [("free", "<i8"), ("live", "<i8"), ("capacity", "<i8"), ("arrivals", "<i8")],
+    [("free", "<i8"), ("live", "<i8"), ("capacity", "<i8"), ("arrivals", "<i8"), ("shift", "<i8")],
 )
-"""What the books of a group share: the first free slot, live orders, their limit, arrivals so far."""
+"""What the books of a group share: the first free slot, live orders, how many there may be, arrivals so far.
+
+`shift` is 32 less the bits of a place in the id table.
+"""

@@ -4,24 +4,24 @@ from typing import Any
 
 import numpy as np
 
+from matching.arrays import Array
 from matching.book import Books
 from matching.compiled import kernel
 from matching.index import find
 from matching.ladder import NO_LEVEL, highest_to, lowest_from
-from matching.queue import BUY, SELL
+from matching.queue import BUY, SELL, queue_at
 from matching.types import Side
 
 
 @kernel
 def level_sum(books: Any, book: int, lane: int, level: int) -> tuple[int, int]:
     """Quantity and number of orders in one queue."""
-    shape = books.book[book]
-    slot = np.int64(books.levels[shape["levels_at"] + lane * shape["prices"] + level]["head"])
+    slot = books.levels[queue_at(books, book, lane, level)]["head"]
     quantity, orders = np.int64(0), np.int64(0)
     while slot != 0:
         quantity += books.orders[slot]["quantity"]
         orders += 1
-        slot = np.int64(books.orders[slot]["next"])
+        slot = books.orders[slot]["next"]
     return quantity, orders
 
 
@@ -49,6 +49,12 @@ def level_rows(books: Books, book: int, side: Side, levels: int, zone: int | Non
     return rows
 
 
+def sides(books: Books, slots: Array) -> Array:
+    """Side of the live orders in these slots."""
+    orders = books.orders[slots]
+    return (orders["lane"] >= books.book["zones"][orders["book"]]).astype(np.int64)
+
+
 def check_books(books: Books) -> None:
     """Assert every invariant of a group of books: chains, bitmaps, best levels, id table, free slots."""
     seen: set[int] = set()
@@ -60,23 +66,24 @@ def check_books(books: Books) -> None:
     live = {int(slot) for slot in np.flatnonzero(books.orders["order_id"])}
     assert seen == live, "an order is live but in no queue, or queued but not live"
     assert len(seen) == pool["live"], "the count of live orders is wrong"
-    assert pool["capacity"] == len(books.orders) - 1, "capacity is not the length of the pool"
+    slots = len(books.orders) - 1
+    assert slots == len(books.standing) - 1 <= pool["capacity"], "there are more slots than the capacity"
     for slot in seen:
         assert find(books, int(books.orders["order_id"][slot])) == slot, "the id table does not find an order"
     assert int(np.count_nonzero(books.ids)) == len(seen), "the id table remembers a dead order"
     free, slot = set(), int(pool["free"])
-    while slot != 0 and slot <= pool["capacity"] and slot not in free:
+    while slot != 0 and slot <= slots and slot not in free:
         free.add(slot)
         slot = int(books.orders["next"][slot])
     assert not free & seen, "a free slot is in a queue"
-    assert len(free) + len(seen) == pool["capacity"], "a slot is lost"
+    assert len(free) + len(seen) == slots, "a slot is lost"
     assert (books.headroom >= 0).all(), "headroom went below zero"
 
 
 def check_lane(books: Books, book: int, lane: int) -> set[int]:
     """Assert the invariants of one lane; returns the slots in its queues."""
     shape = books.book[book]
-    side, zone = divmod(lane, int(shape["zones"]))
+    side = lane // int(shape["zones"])
     seen: set[int] = set()
     levels = books.levels[shape["levels_at"] + lane * shape["prices"] :][: shape["prices"]]
     occupied = np.flatnonzero(levels["head"])
@@ -86,11 +93,11 @@ def check_lane(books: Books, book: int, lane: int) -> set[int]:
             order = books.orders[slot]
             assert order["quantity"] > 0, "an order without quantity rests"
             assert (order["previous"], order["level"], order["book"]) == (previous, level, book), "a chain is broken"
-            assert (order["side"], order["zone"]) == (side, zone), "an order rests in a foreign lane"
-            assert order["arrival"] > arrival, "a queue is not in order of arrival"
+            assert order["lane"] == lane, "an order rests in a foreign lane"
+            assert books.standing[slot]["arrival"] > arrival, "a queue is not in order of arrival"
             assert slot not in seen, "a chain runs in a circle"
             seen.add(slot)
-            previous, arrival, slot = slot, order["arrival"], int(order["next"])
+            previous, arrival, slot = slot, books.standing[slot]["arrival"], int(order["next"])
         assert levels["tail"][level] == previous, "a queue's tail is wrong"
     bits = np.unpackbits(
         books.words[shape["words_at"] + lane * shape["words"] :][: shape["words"]].view(np.uint8), bitorder="little"

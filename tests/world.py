@@ -21,6 +21,7 @@ from ledger.replay import replay
 from ledger.state import State
 from ledger.statehash import logical_state
 from ledger.submissions import Submission, check_submission
+from matching.walk import sides
 from shuiquan import Action, OrderType, Role, Side, TimeInForce
 from tests.districts import DAY_NS, START_NS, Clock, district
 
@@ -285,7 +286,7 @@ def check_sums(state: State) -> None:
     account, balance, owed = accounts.account, accounts.balance, np.zeros(len(accounts.balance), np.int64)
     for slot in np.flatnonzero(orders["order_id"]):
         row = terms["account"][slot]
-        if orders["side"][slot] == Side.BUY:
+        if sides(state.books, slot) == Side.BUY:
             owed[accounts.party["money"][account["owner"][row]]] += terms["escrow"][slot]
         else:
             owed[row] += orders["quantity"][slot] * state.market.instrument["lot_l"][orders["book"][slot]]

@@ -21,7 +21,7 @@ from ledger.commands import (
     VerifySaving,
 )
 from ledger.rows import ORDER, READING
-from matching.arrays import with_capacity
+from matching.arrays import with_slots
 from matching.engine import kernels_compiled
 from matching.types import Action, Side
 from shuiquan.exchange import Exchange
@@ -39,7 +39,7 @@ def compile_all() -> None:
         with open_exchange(path, policy="yongchuan", clock=lambda: START_NS) as exchange:
             register(exchange)
             trade(exchange)
-            exchange.state.replace_books(with_capacity(exchange.state.books, 4_096))
+            exchange.state.replace_books(with_slots(exchange.state.books, 4_096))
             exchange.state.rebuild_seen(1)
         with open_exchange(path, readonly=True) as replayed:
             replayed.state_hash()

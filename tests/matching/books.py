@@ -12,6 +12,9 @@ BookType = type[OrderBook] | type[ReferenceBook]
 Step = dict[str, Any]
 """Arguments of `submit`."""
 
+Lots = tuple[tuple[int, ...], ...]
+"""Headroom from each seller's zone to each buyer's."""
+
 LOW, HIGH, CAPACITY = 10, 99, 4
 """Price range and capacity of the book of the table tests."""
 
@@ -49,9 +52,34 @@ def open_book(book_type: BookType, given: tuple[Step, ...] = ()) -> tuple[Book, 
     """Open the book of the table tests, with its headroom, and take the `given` steps, all of which it accepts."""
     headroom = np.array(HEADROOM, dtype=np.int64)
     book = book_type(LOW, HIGH, CAPACITY, zones=len(HEADROOM), headroom=headroom)
+    accept(book, given)
+    return book, headroom
+
+
+def zoned_book(
+    book_type: BookType, lots: Lots, given: tuple[Step, ...] = (), *, netting: bool = False
+) -> tuple[Book, npt.NDArray[np.int64]]:
+    """Open a book of sixteen orders with this headroom, and take the `given` steps, all of which it accepts."""
+    headroom = np.array(lots, dtype=np.int64)
+    book = book_type(LOW, HIGH, 16, zones=len(lots), headroom=headroom, netting=netting)
+    accept(book, given)
+    return book, headroom
+
+
+def collect(
+    book_type: BookType, orders: tuple[Step, ...], lots: Lots = HEADROOM, *, netting: bool = False
+) -> tuple[Book, npt.NDArray[np.int64]]:
+    """Open a book with an auction that has collected `orders`."""
+    book, headroom = zoned_book(book_type, lots, netting=netting)
+    book.open_auction()
+    accept(book, orders)
+    return book, headroom
+
+
+def accept(book: Book, given: tuple[Step, ...]) -> None:
+    """Have a book take steps, all of which it accepts."""
     for step in given:
         assert book.submit(**step).outcomes["status"][0] != Status.REJECTED, step
-    return book, headroom
 
 
 class Does(NamedTuple):

@@ -1,0 +1,36 @@
+"""The id table under ids that were chosen to collide: nothing is lost, however long the runs get."""
+
+import numpy as np
+import pytest
+
+from matching import COMMAND, Action, OrderBook, Side
+
+GOLDEN, LOW = np.uint64(0x9E3779B1), np.uint64(0xFFFFFFFF)
+ORDERS = 600  # more than the distance that an entry can hold
+
+
+def colliding(count: int) -> np.ndarray:
+    """Rising ids that all belong to the first places of a table of up to 2**13 entries."""
+    ids = np.arange(1, 2**24, dtype=np.uint64)
+    places = ((ids * GOLDEN) & LOW) >> np.uint64(32 - 13)
+    return ids[places == 0][:count].astype(np.int64)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_colliding_ids_are_found_and_forgotten(seed: int) -> None:
+    rng = np.random.Generator(np.random.PCG64(seed))
+    book, ids = OrderBook(max_price=10), colliding(ORDERS)
+    assert len(ids) == ORDERS
+    commands = np.zeros(ORDERS, COMMAND)
+    commands["action"], commands["side"], commands["price"], commands["quantity"] = Action.NEW, Side.BUY, 5, 1
+    commands["order_id"] = ids
+    book.process(commands)
+    assert len(book) == ORDERS
+    book.check()
+    cancels = commands.copy()
+    cancels["action"] = Action.CANCEL
+    rng.shuffle(cancels)
+    for part in np.array_split(cancels, 7):
+        assert (book.process(part).outcomes["code"] == 0).all()
+        book.check()
+    assert len(book) == 0
