@@ -41,6 +41,7 @@ def make_books(prices: Sequence[tuple[int, int]], headroom: Array, capacity: int
         ids=np.zeros(0, np.uint32),
         headroom=headroom,
         cursors=np.zeros((3, len(headroom)), np.int64),
+        netting=np.zeros((0, 0, 0), np.int64),
     )
     books.pool["capacity"] = capacity
     books = with_slots(books, min(capacity, FIRST_SLOTS))
@@ -59,7 +60,8 @@ def with_book(books: Books, low: int, high: int) -> Books:
     summary = -(-words // 64)
     shape = np.zeros(1, BOOK)
     shape[0] = (
-        low, prices, zones, len(books.levels), len(books.words), words, len(books.summary), summary, len(books.best), 0,
+        low, prices, zones, len(books.levels), len(books.words), words, len(books.summary), summary, len(books.best),
+        0, 0,
     )  # fmt: skip
     return books._replace(
         book=np.concatenate([books.book, shape]),
@@ -73,6 +75,14 @@ def with_book(books: Books, low: int, high: int) -> Books:
 def with_headroom(books: Books, headroom: Array) -> Books:
     """The same group, without any book yet, on another matrix of zones."""
     return books._replace(headroom=headroom, cursors=np.zeros((3, len(headroom)), np.int64))
+
+
+def with_netting(books: Books) -> Books:
+    """The same group, whose fills open the way back between their zones: see `matching.book.net`."""
+    zones = len(books.headroom)
+    netting = np.zeros((2, zones, zones), np.int64)
+    netting[1] = books.headroom > 0
+    return books._replace(netting=netting)
 
 
 def with_room(books: Books, orders: int) -> Books:

@@ -34,6 +34,7 @@ class Books(NamedTuple):
     pool: Any  # POOL, one row
     ids: Any  # uint32 id table: see `matching.index`
     headroom: Any  # int64[zones, zones], lots from seller's zone to buyer's zone
+    netting: Any  # int64[2, zones, zones]: moved since the last netting, and whether permitted; empty without netting
     cursors: Any  # int64[3, zones], where a search stands in each zone: level, slot, headroom left
 
 
@@ -59,6 +60,20 @@ def use_headroom(books: Any, side: int, zone: int, counter_zone: int, quantity: 
     seller, buyer = (counter_zone, zone) if side == BUY else (zone, counter_zone)
     if books.headroom[seller, buyer] != UNLIMITED:
         books.headroom[seller, buyer] -= quantity
+    if len(books.netting) > 0:
+        books.netting[0, seller, buyer] += quantity
+
+
+@kernel
+def net(books: Any) -> None:
+    """Open the way back for what has moved between two zones since the last time, where it is permitted and limited."""
+    moved, permitted = books.netting[0], books.netting[1]
+    for seller in range(len(moved)):
+        for buyer in range(len(moved)):
+            back = books.headroom[buyer, seller]
+            if moved[seller, buyer] > 0 and seller != buyer and permitted[buyer, seller] and back != UNLIMITED:
+                books.headroom[buyer, seller] = min(back + moved[seller, buyer], UNLIMITED - 1)  # it stays a limit
+            moved[seller, buyer] = 0
 
 
 @kernel

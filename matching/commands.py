@@ -16,6 +16,7 @@ from matching.book import (
     SELF_TRADE,
     could_fill,
     match,
+    net,
     next_lane,
     write_removal,
 )
@@ -33,6 +34,7 @@ from matching.queue import (
     side_of,
     take_slot,
     unlink,
+    with_self_trade,
     zone_of,
 )
 from matching.types import MAX_QUANTITY, UNLIMITED, Action, OrderType, Reason, SelfTrade, Status, TimeInForce
@@ -58,7 +60,7 @@ ORDER_ID_NOT_RISING = int(Reason.ORDER_ID_NOT_RISING)
 UNKNOWN_ORDER, FOREIGN_ORDER = int(Reason.UNKNOWN_ORDER), int(Reason.FOREIGN_ORDER)
 MARKET_MUST_BE_IMMEDIATE, POST_ONLY_MUST_REST = int(Reason.MARKET_MUST_BE_IMMEDIATE), int(Reason.POST_ONLY_MUST_REST)
 POST_ONLY_WOULD_TRADE, FOK_WITH_DECREMENT = int(Reason.POST_ONLY_WOULD_TRADE), int(Reason.FOK_WITH_DECREMENT)
-FOK_NOT_FILLABLE = int(Reason.FOK_NOT_FILLABLE)
+FOK_NOT_FILLABLE, NOT_IN_AUCTION = int(Reason.FOK_NOT_FILLABLE), int(Reason.NOT_IN_AUCTION)
 CANCELLED_BY_OWNER, REDUCED_BY_OWNER = int(Reason.CANCELLED_BY_OWNER), int(Reason.REDUCED_BY_OWNER)
 
 
@@ -131,6 +133,8 @@ def new_refusal(books: Any, book: int, order: Any, budget: int) -> int:
 def entry_refusal(books: Any, book: int, order: Any, budget: int) -> int:
     """Why a well-formed new order may not enter the book as it stands, or NONE; nothing changes."""
     pool = books.pool[0]
+    if books.book[book]["auction"] and (order["time_in_force"] >= IOC or order["post_only"]):
+        return NOT_IN_AUCTION
     if order["time_in_force"] < IOC and pool["live"] >= pool["capacity"]:
         return BOOK_FULL
     side, zone = np.int64(order["side"]), np.int64(order["zone"])
@@ -178,9 +182,11 @@ def trade_then_rest(
     limit: int, quantity: int, budget: int, command: int, rests_as: int,
 ) -> tuple[int, int, int, int, int]:  # fmt: skip
     """Match an order that is in no queue; what is left rests if it has a slot and nothing forbids it."""
-    filled, leaves, code = match(
-        books, tape, book, order_id, slot, owner, side, zone, mode, limit, quantity, budget, command
-    )
+    filled, leaves, code = np.int64(0), quantity, NONE
+    if not books.book[book]["auction"]:
+        filled, leaves, code = match(
+            books, tape, book, order_id, slot, owner, side, zone, mode, limit, quantity, budget, command
+        )
     if leaves > 0 and code == NONE and slot != 0:
         books.orders[slot]["quantity"] = leaves
         enqueue(books, slot)
@@ -238,7 +244,7 @@ def replace_refusal(books: Any, slot: int, mode: int, price: int, quantity: int)
         return PRICE_OUTSIDE_BOOK
     limit = np.int64(order["level"]) if price == 0 else price - books.book[book]["min_price"]
     loses_place = limit != order["level"] or quantity > order["quantity"]
-    if not (order["conditions"] & POST_ONLY and loses_place):
+    if not (order["conditions"] & POST_ONLY and loses_place) or books.book[book]["auction"]:
         return NONE
     lane, _ = next_lane(books, book, side_of(books, slot), zone_of(books, slot), limit)
     return POST_ONLY_WOULD_TRADE if lane != NO_LANE else NONE
@@ -263,6 +269,7 @@ def replace(
         return REPLACED, NONE, np.int64(0), new, slot
     unlink(books, slot)
     order["level"] = level
+    order["conditions"] = with_self_trade(np.int64(order["conditions"]), mode)
     return trade_then_rest(
         books, tape, book, order["order_id"], slot, order["owner"], side_of(books, slot), zone_of(books, slot),
         mode, level, new, np.int64(UNLIMITED), command, REPLACED,
@@ -346,6 +353,8 @@ def process(books: Any, tape: Any, book: int, commands: Any, outcomes: Any) -> N
             approach(books, book, commands[at + 2 * AHEAD])
             arrive(books, commands[at + AHEAD])
         status, code, filled, leaves = process_one(books, tape, book, commands[at], at)
+        if len(books.netting) > 0:
+            net(books)
         outcome = outcomes[at]
         outcome["status"] = status
         outcome["code"] = code

@@ -5,15 +5,19 @@ from typing import Any, Final
 
 import numpy as np
 
+from matching import auction
 from matching import commands as kernels
-from matching.arrays import Array, make_books, make_tape, open_headroom, with_room
-from matching.book import Books, Tape
+from matching.arrays import Array, make_books, make_tape, open_headroom, with_netting, with_room
+from matching.book import Books, Tape, net
 from matching.ladder import NO_LEVEL
 from matching.queue import TIME_IN_FORCE
-from matching.report import Depth, Report
+from matching.report import Depth, Indicative, Report, Uncrossed
+from matching.snapshot import pack, unpack
 from matching.types import (
     COMMAND,
+    MAX_CAPACITY,
     OUTCOME,
+    UNLIMITED,
     Action,
     OrderType,
     Reason,
@@ -48,11 +52,15 @@ class OrderBook:
         capacity: int = 1_048_576,
         zones: int = 1,
         headroom: Array | None = None,
+        *,
+        netting: bool = False,
     ) -> None:
-        """An empty book. Raises ValueError for an impossible range of prices."""
-        self._books: Books = make_books(
-            [(min_price, max_price)], open_headroom(zones) if headroom is None else headroom, capacity
-        )
+        """An empty book. With `netting`, what flows between two zones may flow back, once the taker is done.
+
+        Raises ValueError for an impossible range of prices or a capacity beyond MAX_CAPACITY.
+        """
+        books = make_books([(min_price, max_price)], open_headroom(zones) if headroom is None else headroom, capacity)
+        self._books: Books = with_netting(books) if netting else books
         self._tape: Tape = make_tape(1024, 2048)
         self._spare: Tape = make_tape(1024, 2048)
         self._one = np.zeros(1, COMMAND)
@@ -123,6 +131,104 @@ class OrderBook:
     def orders(self, owner: int) -> list[int]:
         """Ids of an owner's live orders, ascending."""
         return [int(order_id) for order_id in self._books.orders["order_id"][self._slots_of(owner)]]
+
+    def grow(self, capacity: int) -> None:
+        """Let more orders rest from now on. Raises ValueError for fewer than before or more than MAX_CAPACITY."""
+        before = int(self._books.pool["capacity"][0])
+        if not before <= capacity <= MAX_CAPACITY:
+            msg = f"capacity must satisfy {before} <= {capacity} <= {MAX_CAPACITY}"
+            raise ValueError(msg)
+        self._books.pool["capacity"] = capacity
+
+    # orders that rest may trade
+
+    @property
+    def auction(self) -> bool:
+        """Whether a call auction collects orders."""
+        return bool(self._books.book["auction"][0])
+
+    def open_auction(self) -> None:
+        """Collect orders without matching from now on. Raises RuntimeError if an auction is open already."""
+        if self.auction:
+            raise RuntimeError("an auction is open already")
+        self._books.book["auction"] = 1
+
+    def indicative(self, reference: int | None = None) -> Indicative:
+        """What an uncross would find now, apart from zones and self-trade, in an auction or outside.
+
+        The price has the largest volume, then the smallest imbalance (bought less sold); then it is the highest
+        where buyers are left at each such price, the lowest where sellers are; then the one nearest to the
+        reference, or else to the midpoint of those prices, the lower of two. It is None where no orders cross.
+        """
+        books = self._books
+        low, high = auction.crossed_range(books, 0)
+        if high < low:
+            return Indicative(None, 0, 0)
+        bought, sold = np.zeros((2, high - low + 1), np.int64)
+        auction.gather(books, 0, low, high, bought, sold)
+        lowest = int(books.book["min_price"][0]) + low
+        at = auction.choose(bought, sold, 0 if reference is None else reference - lowest, reference is not None)
+        return Indicative(lowest + at, int(min(bought[at], sold[at])), int(bought[at] - sold[at]))
+
+    def uncross(self, reference: int | None = None) -> Uncrossed:
+        """End the auction: orders that meet at the indicative price trade at it. Raises RuntimeError if none is open.
+
+        Bids are served by price, then age; each takes the asks by price, then age, as far as the headroom of its
+        pair of zones goes. Of two orders the older is the maker; the self-trade mode of the younger decides. What
+        zones and self-trade prevention keep from trading is `lost`; what still crosses stays as it is.
+        """
+        if not self.auction:
+            raise RuntimeError("no auction is open")
+        price, volume, imbalance = self.indicative(reference)
+        self._books.book["auction"] = 0
+        self._reserve(0)
+        executed = 0
+        if price is not None:
+            executed = int(auction.cross(self._books, self._tape, 0, price - int(self._books.book["min_price"][0])))
+            if len(self._books.netting):
+                net(self._books)
+        return Uncrossed(price, executed, imbalance, volume - executed, self._report(np.empty(0, OUTCOME)))
+
+    def set_headroom(self, headroom: Array) -> Report:
+        """Take over new figures of headroom, and let the orders trade that may meet now.
+
+        The best, then oldest, bid that can trade does so with the best, then oldest, ask it can trade with, at the
+        price of the older order, under the self-trade mode of the younger; and so on, netting after each trade,
+        until no pair is left. While an auction collects orders, none trade.
+
+        `headroom` is copied into the array that the book shares with its caller. Raises ValueError for another
+        shape than zones x zones or a figure outside 0..UNLIMITED; nothing has changed then.
+        """
+        books, given = self._books, np.asarray(headroom)
+        if given.shape != books.headroom.shape:
+            raise ValueError(f"headroom must have the shape {books.headroom.shape}, not {given.shape}")
+        if given.min() < 0 or given.max() > UNLIMITED:
+            raise ValueError("headroom must be from 0 to UNLIMITED")
+        np.copyto(books.headroom, given)
+        if len(books.netting):
+            books.netting[1] = given > 0
+        self._reserve(0)
+        if not self.auction:
+            auction.cross(books, self._tape, 0, auction.OWN_PRICE)
+        return self._report(np.empty(0, OUTCOME))
+
+    # keeping
+
+    def snapshot(self) -> bytes:
+        """The book as bytes, in the layout that `matching.snapshot` describes."""
+        return pack(self._books)
+
+    def restore(self, data: bytes) -> None:
+        """Become the book of a snapshot, which goes on from there as the other would have, places in queues included.
+
+        The headroom is copied into the array that this book shares with its caller. Raises ValueError for bytes
+        that are no snapshot, or one of another number of zones; the book is as it was then.
+        """
+        books = unpack(data)
+        if books.headroom.shape != self._books.headroom.shape:
+            raise ValueError(f"the snapshot has the zones {books.headroom.shape}, not {self._books.headroom.shape}")
+        np.copyto(self._books.headroom, books.headroom)
+        self._books = books._replace(headroom=self._books.headroom)
 
     @property
     def best(self) -> tuple[int | None, int | None]:

@@ -23,6 +23,12 @@ def conditions_of(time_in_force: int, post_only: int, self_trade: int) -> int:
 
 
 @kernel
+def with_self_trade(conditions: int, self_trade: int) -> int:
+    """The same conditions under another self-trade mode."""
+    return (conditions & (POST_ONLY | TIME_IN_FORCE)) | (self_trade << SELF_TRADE_SHIFT)
+
+
+@kernel
 def take_slot(books: Any, order_id: int) -> int:
     """A free slot for a live order. The caller has made sure that the pool is not full."""
     pool = books.pool[0]

@@ -201,6 +201,7 @@ BOOK = np.dtype(
         ("summary", "<i8"),
         ("best_at", "<i8"),
         ("last_order_id", "<i8"),
+        ("auction", "<i8"),  # 1 while a call auction collects orders
     ]
 )
 """Where one book lives in the flat arrays that many books share."""
