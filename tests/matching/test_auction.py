@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from matching import OrderType, Reason, ReferenceBook, SelfTrade, Status, TimeInForce
+from matching import OrderBook, OrderType, Reason, ReferenceBook, SelfTrade, Status, TimeInForce
 from tests.matching.books import (
     HEADROOM,
     HIGH,
@@ -24,7 +24,7 @@ from tests.matching.books import (
     zoned_book,
 )
 
-BOOKS = (ReferenceBook,)
+BOOKS = (OrderBook, ReferenceBook)
 """The books under test."""
 
 DATA = Path(__file__).parents[1] / "data" / "matching-scenarios.jsonl"

@@ -16,7 +16,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from matching import UNLIMITED, ReferenceBook
+from matching import UNLIMITED, OrderBook, ReferenceBook
 from tests.matching.test_differential import (
     CAPACITIES,
     DRAWS,
@@ -30,7 +30,7 @@ from tests.matching.test_differential import (
     Feed,
 )
 
-FAST: Any = ReferenceBook
+FAST: Any = OrderBook
 """The class of book under test."""
 
 REFERENCE: Any = ReferenceBook
@@ -67,7 +67,7 @@ class Books(RuleBasedStateMachine):
         """Send a batch of commands of all kinds. The other rules do so first, or else most would find little."""
         live = [order_id for owner in PARTIES for order_id in self.reference.orders(owner)]
         batch = self.feed.batch(draws, sorted(live))
-        note(f"{batch.dtype.names}\n{batch}")
+        note(batch)
         self.both(lambda book: book.process(batch))
 
     @rule(draws=BATCHES, owner=st.sampled_from(PARTIES))

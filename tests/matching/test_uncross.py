@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from matching import UNLIMITED, Reason, ReferenceBook, SelfTrade, Side
+from matching import UNLIMITED, OrderBook, Reason, ReferenceBook, SelfTrade, Side
 from tests.matching.books import HEADROOM, Book, BookType, Lots, Step, accept, buy, collect, replace, sell
 
-BOOKS = (ReferenceBook,)
+BOOKS = (OrderBook, ReferenceBook)
 """The books under test."""
 
 ALLOW, TAKER, MAKER, BOTH, DECREMENT = SelfTrade
