@@ -51,15 +51,17 @@ class Tape(NamedTuple):
 @kernel
 def pair_headroom(books: Any, side: int, zone: int, counter_zone: int) -> int:
     """What may still move between an order of `side` in `zone` and a counter-order of `counter_zone`."""
-    return books.headroom[counter_zone, zone] if side == BUY else books.headroom[zone, counter_zone]
+    seller, buyer = (counter_zone, zone) if side == BUY else (zone, counter_zone)
+    return books.headroom[np.uint64(seller), np.uint64(buyer)]
 
 
 @kernel
 def use_headroom(books: Any, side: int, zone: int, counter_zone: int, quantity: int) -> None:
     """Consume headroom by a fill, unless the pair is without a limit."""
     seller, buyer = (counter_zone, zone) if side == BUY else (zone, counter_zone)
-    if books.headroom[seller, buyer] != UNLIMITED:
-        books.headroom[seller, buyer] -= quantity
+    row, column = np.uint64(seller), np.uint64(buyer)
+    if books.headroom[row, column] != UNLIMITED:
+        books.headroom[row, column] -= quantity
     if len(books.netting) > 0:
         books.netting[0, seller, buyer] += quantity
 
@@ -87,7 +89,7 @@ def next_lane(books: Any, book: int, side: int, zone: int, limit: int) -> tuple[
     found, found_level, found_arrival, until = np.int64(NO_LANE), np.int64(NO_LEVEL), np.int64(0), np.int64(NEVER)
     for counter_zone in range(zones):
         lane = (1 - side) * zones + counter_zone
-        level = books.best[shape["best_at"] + lane]
+        level = books.best[np.uint64(shape["best_at"] + lane)]
         if level == NO_LEVEL or (level - limit) * sign > 0:
             continue
         if pair_headroom(books, side, zone, counter_zone) <= 0:
@@ -135,7 +137,7 @@ def write_trade(
     books: Any, tape: Any, maker: int, taker_id: int, taker: int, price: int, quantity: int, command: int
 ) -> None:
     """Note a fill of `quantity` at `price`."""
-    at = tape.counts[0]
+    at = np.uint64(tape.counts[0])
     row = tape.trades[at]
     order = books.orders[maker]
     row["maker_order_id"] = order["order_id"]
@@ -146,7 +148,7 @@ def write_trade(
     row["quantity"] = quantity
     row["command"] = command
     tape.maker_slots[at] = maker
-    tape.counts[0] = at + 1
+    tape.counts[0] += 1
 
 
 @kernel
@@ -190,20 +192,21 @@ def match(
     why it may not go on: NONE (nothing more to trade with), SELF_TRADE or BUDGET_SPENT.
     """
     leaves, filled, code = quantity, np.int64(0), NONE
-    shape, first_trade = books.book[book], tape.counts[0]
+    shape, first_trade, prevents = books.book[book], tape.counts[0], mode != ALLOW and owner != 0
     while leaves > 0 and code == NONE:
         lane, until = next_lane(books, book, side, zone, limit)
         if lane == NO_LANE:
             break
-        level = books.best[shape["best_at"] + lane]
+        level = books.best[np.uint64(shape["best_at"] + lane)]
         price = shape["min_price"] + level
         counter_zone = lane - (1 - side) * shape["zones"]
         room = pair_headroom(books, side, zone, counter_zone)
         slot = books.levels[queue_at(books, book, lane, level)]["head"]
-        head, before = slot, leaves
+        head, before, own = slot, leaves, False
         while slot != 0 and leaves > 0 and room > 0 and is_before(books, slot, until):
             order = books.orders[slot]
-            if mode != ALLOW and owner != 0 and order["owner"] == owner:
+            if prevents and order["owner"] == owner:
+                own = True
                 break
             standing = order["quantity"]
             fill = min(leaves, standing, room)
@@ -224,8 +227,7 @@ def match(
             cut_queue(books, book, lane, level, slot)
         use_headroom(books, side, zone, counter_zone, before - leaves)
         filled += before - leaves
-        own = slot != 0 and books.orders[slot]["owner"] == owner and owner != 0 and mode != ALLOW
-        if own and leaves > 0 and room > 0 and code == NONE and is_before(books, slot, until):
+        if own:
             leaves = prevent_self_trade(books, tape, slot, taker_id, leaves, mode, command, taker_slot)
             if mode in (CANCEL_TAKER, CANCEL_BOTH) or leaves == 0:
                 code = SELF_TRADE

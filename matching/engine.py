@@ -27,8 +27,8 @@ from matching.types import (
 )
 from matching.walk import check_books, level_rows
 
-SMALL_BYTES: Final = 65_536  # larger blocks are mapped anew each time, which costs more than writing them
-UNSHARED: Final = 2  # references to an array that only its tape holds, while it is looked at
+SMALL_BYTES: Final = 4_096  # so small that a copy costs less than holding on to the whole
+UNSHARED: Final = 3  # references to an array that only the book holds, while `shared` looks at it
 
 
 class OrderBook:
@@ -62,7 +62,8 @@ class OrderBook:
         books = make_books([(min_price, max_price)], open_headroom(zones) if headroom is None else headroom, capacity)
         self._books: Books = with_netting(books) if netting else books
         self._tape: Tape = make_tape(1024, 2048)
-        self._spare: Tape = make_tape(1024, 2048)
+        self._outcomes: Array = np.empty(512, OUTCOME)
+        self._spare = self._tape, self._outcomes
         self._one = np.zeros(1, COMMAND)
 
     def __len__(self) -> int:
@@ -79,10 +80,10 @@ class OrderBook:
         if commands.dtype != COMMAND:
             msg = f"commands must be an array of matching.COMMAND, not {commands.dtype}"
             raise TypeError(msg)
-        outcomes = np.empty(len(commands), OUTCOME)
         self._reserve(len(commands))
+        outcomes = self._outcomes[: len(commands)]
         kernels.process(self._books, self._tape, 0, commands, outcomes)
-        return self._report(outcomes)
+        return self._report(len(commands))
 
     def submit(
         self,
@@ -187,7 +188,7 @@ class OrderBook:
             executed = int(auction.cross(self._books, self._tape, 0, price - int(self._books.book["min_price"][0])))
             if len(self._books.netting):
                 net(self._books)
-        return Uncrossed(price, executed, imbalance, volume - executed, self._report(np.empty(0, OUTCOME)))
+        return Uncrossed(price, executed, imbalance, volume - executed, self._report())
 
     def set_headroom(self, headroom: Array) -> Report:
         """Take over new figures of headroom, and let the orders trade that may meet now.
@@ -210,7 +211,7 @@ class OrderBook:
         self._reserve(0)
         if not self.auction:
             auction.cross(books, self._tape, 0, auction.OWN_PRICE)
-        return self._report(np.empty(0, OUTCOME))
+        return self._report()
 
     # keeping
 
@@ -259,26 +260,34 @@ class OrderBook:
     def _cancel(self, slots: Array, reason: Reason) -> Report:
         self._reserve(0)
         kernels.cancel_slots(self._books, self._tape, slots.astype(np.int64), int(reason))
-        return self._report(np.empty(0, OUTCOME))
+        return self._report()
 
     def _reserve(self, commands: int) -> None:
         """Make room: slots for new orders; a trade ends its maker or its taker, a removal ends or shrinks an order."""
         self._books = with_room(self._books, commands)
         needed = 2 * commands + len(self) + 1
-        self._tape, self._spare = self._spare, self._tape  # the last report may still be held
-        tape = self._tape
-        short = len(tape.trades) < needed or len(tape.removals) < 2 * needed
-        if short or getrefcount(tape.trades) > UNSHARED or getrefcount(tape.removals) > UNSHARED:
+        before = self._tape, self._outcomes  # which the last report may still show
+        (self._tape, self._outcomes), self._spare = self._spare, before
+        if len(self._tape.trades) < needed or shared(self._tape.trades) or shared(self._tape.removals):
             self._tape = make_tape(2 * needed, 4 * needed)
+        if len(self._outcomes) < commands or shared(self._outcomes):
+            self._outcomes = np.empty(2 * commands, OUTCOME)
         self._tape.counts[:] = 0
 
-    def _report(self, outcomes: Array) -> Report:
+    def _report(self, commands: int = 0) -> Report:
         trades, removals = (int(count) for count in self._tape.counts)
-        return Report(cut(self._tape.trades, trades), outcomes, cut(self._tape.removals, removals))
+        return Report(
+            cut(self._tape.trades, trades), cut(self._outcomes, commands), cut(self._tape.removals, removals)
+        )
+
+
+def shared(rows: Array) -> bool:
+    """Whether a report still shows rows that only the book would hold otherwise."""
+    return getrefcount(rows) > UNSHARED
 
 
 def cut(rows: Array, count: int) -> Array:
-    """The first rows: a few as a copy, many as they are (the tape is not written again while a report holds it)."""
+    """The first rows: a few as a copy, many as they are (nothing is written to them while a report shows them)."""
     return rows[:count].copy() if count * rows.itemsize <= SMALL_BYTES else rows[:count]
 
 

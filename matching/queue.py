@@ -100,9 +100,10 @@ def enqueue(books: Any, slot: int) -> None:
     queue["head"] = slot
     occupy(books, book, lane, level)
     shape = books.book[book]
-    best = books.best[shape["best_at"] + lane]
+    at = np.uint64(shape["best_at"] + lane)
+    best = books.best[at]
     if best == NO_LEVEL or (level > best if lane < shape["zones"] else level < best):
-        books.best[shape["best_at"] + lane] = level
+        books.best[at] = level
 
 
 @kernel
@@ -110,10 +111,11 @@ def close_level(books: Any, book: int, lane: int, level: int) -> None:
     """Note that the queue of a level is empty, and find the lane's next best."""
     vacate(books, book, lane, level)
     shape = books.book[book]
-    if books.best[shape["best_at"] + lane] == level:
+    at = np.uint64(shape["best_at"] + lane)
+    if books.best[at] == level:
         buys = lane < shape["zones"]
         better = highest_to(books, book, lane, level - 1) if buys else lowest_from(books, book, lane, level + 1)
-        books.best[shape["best_at"] + lane] = better
+        books.best[at] = better
 
 
 @kernel
