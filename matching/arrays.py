@@ -90,7 +90,7 @@ def with_room(books: Books, orders: int) -> Books:
     pool = books.pool[0]
     needed = min(int(pool["live"]) + orders, int(pool["capacity"]))
     slots = len(books.orders) - 1
-    return books if needed <= slots else with_slots(books, min(needed + needed // 4, int(pool["capacity"])))
+    return books if needed <= slots else with_slots(books, min(max(needed, 2 * slots), int(pool["capacity"])))
 
 
 def with_slots(books: Books, slots: int) -> Books:
@@ -116,6 +116,7 @@ def make_tape(trades: int, removals: int) -> Tape:
     return Tape(
         trades=np.empty(trades, TRADE),
         maker_slots=np.empty(trades, np.uint32),
+        taker_slots=np.empty(trades, np.uint32),
         removals=np.zeros(removals, REMOVAL),
         removal_slots=np.empty(removals, np.uint32),
         counts=np.zeros(2, np.int64),

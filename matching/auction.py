@@ -11,7 +11,7 @@ import numpy as np
 from matching.book import NO_LANE, SELF_TRADE, net, next_lane, pair_headroom, use_headroom, write_removal, write_trade
 from matching.compiled import kernel
 from matching.ladder import NO_LEVEL
-from matching.queue import BUY, SELF_TRADE_SHIFT, queue_at, shrink, zone_of
+from matching.queue import BUY, SELF_TRADE_SHIFT, queue_at, release_slot, shrink, unlink, zone_of
 from matching.types import SelfTrade
 
 ALLOW, CANCEL_TAKER, CANCEL_MAKER = int(SelfTrade.ALLOW), int(SelfTrade.CANCEL_TAKER), int(SelfTrade.CANCEL_MAKER)
@@ -131,11 +131,31 @@ def meet(books: Any, tape: Any, bid: int, ask: int, price_level: int) -> int:
     quantity = min(both, pair_headroom(books, BUY, zone, counter_zone))
     level = np.int64(older["level"]) if price_level == OWN_PRICE else price_level
     price = books.book[older["book"]]["min_price"] + level
+    tape.taker_slots[tape.counts[0]] = taker
     write_trade(books, tape, maker, younger["order_id"], younger["owner"], price, quantity, NO_COMMAND)
     use_headroom(books, BUY, zone, counter_zone, quantity)
-    shrink(books, maker, quantity)
-    shrink(books, taker, quantity)
+    fill(books, maker, quantity)
+    fill(books, taker, quantity)
     return quantity
+
+
+@kernel
+def fill(books: Any, slot: int, quantity: int) -> None:
+    """Take a fill off an order, which leaves its queue when nothing is left; its slot is freed later."""
+    order = books.orders[slot]
+    order["quantity"] -= quantity
+    if order["quantity"] == 0:
+        unlink(books, slot)
+
+
+@kernel
+def release_filled(books: Any, tape: Any) -> None:
+    """Free the slots of all that the trades filled, in a loop whose steps do not wait for each other."""
+    for at in range(tape.counts[0]):
+        for slot in (tape.maker_slots[at], tape.taker_slots[at]):
+            order = books.orders[slot]
+            if order["order_id"] != 0 and order["quantity"] == 0:
+                release_slot(books, slot)
 
 
 @kernel
@@ -148,6 +168,7 @@ def cross(books: Any, tape: Any, book: int, price_level: int) -> int:
     while True:
         bid, lane = next_bid(books, book, price_level)
         if bid == 0:
+            release_filled(books, tape)
             return volume
         level = books.best[books.book[book]["best_at"] + lane]
         ask = books.levels[queue_at(books, book, lane, level)]["head"]

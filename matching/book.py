@@ -43,6 +43,7 @@ class Tape(NamedTuple):
 
     trades: Any  # TRADE
     maker_slots: Any  # uint32, the maker's slot of each trade
+    taker_slots: Any  # uint32, the taker's slot of each trade between orders that rested
     removals: Any  # REMOVAL
     removal_slots: Any  # uint32, the slot of each removal's order (0: the taker, which never had one)
     counts: Any  # int64[2], trades and removals written
