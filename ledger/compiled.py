@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import matching
-from matching.compiled import compiler
+from matching.compiled import cache_folder, compiler
 
-kernel = compiler(Path(matching.__file__).parent, Path(__file__).parent)
+kernel = compiler(cache_folder(Path(matching.__file__).parent, Path(__file__).parent))
 """Compiles the kernels of this room."""

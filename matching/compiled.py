@@ -5,13 +5,15 @@ were. Here the cache folder itself is named after everything a compiled kernel d
 kernel packages, the versions of the compiler and the processor (contract K28).
 """
 
+import functools
 import hashlib
+import logging
 import os
 import platform
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 import llvmlite
 import numba
@@ -68,9 +70,15 @@ def cache_folder(*packages: Path) -> Path | None:
     return folder if os.access(folder, os.W_OK) else None
 
 
-def compiler(*packages: Path) -> Callable[[Function], Function]:
-    """A decorator that compiles the kernels of a package, whose code depends on all of `packages`."""
-    folder = cache_folder(*packages)
+@functools.cache
+def announce(folder: Path | None, what: str) -> None:
+    """Say that kernels are being compiled where the cache holds none: it takes long, and happens once a machine."""
+    if not config.DISABLE_JIT and (folder is None or not any(folder.rglob("*.nbi"))):
+        logging.getLogger("matching").warning("compiling %s for this machine, once: up to a minute", what)
+
+
+def compiler(folder: Path | None) -> Callable[[Function], Function]:
+    """A decorator that compiles kernels into a cache folder."""
 
     def compiled(function: Function) -> Function:
         before, config.CACHE_DIR = config.CACHE_DIR, str(folder or "")
@@ -82,7 +90,8 @@ def compiler(*packages: Path) -> Callable[[Function], Function]:
     return compiled
 
 
-kernel = compiler(Path(__file__).parent)
+CACHE: Final = cache_folder(Path(__file__).parent)
+kernel = compiler(CACHE)
 """Compiles the kernels of this room."""
 
 

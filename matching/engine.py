@@ -9,6 +9,7 @@ from matching import auction
 from matching import commands as kernels
 from matching.arrays import Array, make_books, make_tape, open_headroom, with_netting, with_room
 from matching.book import Books, Tape, net
+from matching.compiled import CACHE, announce
 from matching.ladder import NO_LEVEL
 from matching.queue import TIME_IN_FORCE
 from matching.report import Depth, Indicative, Report, Uncrossed
@@ -59,6 +60,7 @@ class OrderBook:
 
         Raises ValueError for an impossible range of prices or a capacity beyond MAX_CAPACITY.
         """
+        announce(CACHE, "the order book")
         books = make_books([(min_price, max_price)], open_headroom(zones) if headroom is None else headroom, capacity)
         self._books: Books = with_netting(books) if netting else books
         self._tape: Tape = make_tape(1024, 2048)
@@ -276,9 +278,7 @@ class OrderBook:
 
     def _report(self, commands: int = 0) -> Report:
         trades, removals = (int(count) for count in self._tape.counts)
-        return Report(
-            cut(self._tape.trades, trades), cut(self._outcomes, commands), cut(self._tape.removals, removals)
-        )
+        return Report(cut(self._tape.trades, trades), cut(self._outcomes, commands), cut(self._tape.removals, removals))
 
 
 def shared(rows: Array) -> bool:

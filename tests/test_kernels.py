@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from matching.compiled import kernel_sources, source_digest
+from matching.compiled import announce, kernel_sources, source_digest
 
 ROOT = Path(__file__).parent.parent
 
@@ -42,6 +42,27 @@ def test_the_ledger_does_the_same_in_every_mode(tmp_path: Path, mode: dict[str, 
     length = 12 if "NUMBA_DISABLE_JIT" in mode else 60
     compiled = run_script(tmp_path / "compiled.db", 5, length)
     assert run_script(tmp_path / "mode.db", 5, length, **mode) == compiled
+
+
+@pytest.mark.parametrize("mode", [{"NUMBA_BOUNDSCHECK": "1"}, {"NUMBA_DISABLE_JIT": "1"}], ids=["bounds", "plain"])
+def test_the_order_book_does_the_same_in_every_mode(mode: dict[str, str]) -> None:
+    names = ("rules", "changes", "effects", "auction", "uncross", "zones_change", "netting", "snapshot", "index")
+    files = [f"tests/matching/test_{name}.py" for name in names]
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "not Reference", *files],
+        env=os.environ | mode, cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stdout[-2_000:]
+
+
+def test_a_compilation_is_announced_where_nothing_is_cached(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    announce(tmp_path, "this test")
+    assert "compiling this test" in caplog.text
+    caplog.clear()
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package" / "kernel.nbi").touch()
+    announce(tmp_path, "this test again")
+    assert not caplog.text
 
 
 def test_an_edited_callee_changes_the_cache_of_its_callers(tmp_path: Path) -> None:
