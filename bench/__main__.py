@@ -1,20 +1,34 @@
-"""`python -m bench pilot [--json]`: what `shuiquan bench` runs."""
+"""`python -m bench NAME`: what `shuiquan bench` runs."""
 
+import argparse
 import sys
+from pathlib import Path
 
-from bench import pilot
 
-USAGE = "usage: shuiquan bench pilot [--json]   the whole path against raw SQLite, and replay"
+def parser() -> argparse.ArgumentParser:
+    """The benchmarks and their options."""
+    made = argparse.ArgumentParser(prog="shuiquan bench", description="Measure speed on this machine.")
+    names = made.add_subparsers(dest="name", required=True, metavar="NAME")
+    pilot = names.add_parser("pilot", help="the whole path against raw SQLite, and replay")
+    matching = names.add_parser("matching", help="the order book by itself, beside C++ programs and other packages")
+    for one in (pilot, matching):
+        one.add_argument("--json", action="store_true", help="print JSON for programs, every repetition")
+    matching.add_argument("--quick", action="store_true", help="three repetitions instead of seven")
+    matching.add_argument("--plot", type=Path, metavar="FOLDER", help="draw the rate against the orders at rest")
+    return made
 
 
 def main(arguments: list[str]) -> int:
     """Run one benchmark by name; returns the exit status."""
-    names = [argument for argument in arguments if not argument.startswith("-")]
-    if names != ["pilot"]:
-        print(USAGE, file=sys.stderr)
-        return 2
-    pilot.run(as_json="--json" in arguments)
-    return 0
+    asked = parser().parse_args(arguments)
+    if asked.name == "pilot":
+        from bench import pilot  # noqa: PLC0415 - each loads what it needs
+
+        pilot.run(as_json=asked.json)
+        return 0
+    from bench import matching  # noqa: PLC0415
+
+    return matching.run(as_json=asked.json, quick=asked.quick, plot_folder=asked.plot)
 
 
 if __name__ == "__main__":

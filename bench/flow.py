@@ -19,7 +19,7 @@ KINDS: Final = {
     "deep": (1_000_000, 2_000.0, 0.05, 0.35),
     "sweep": (4_000, 0.0, 0.02, 0.0),
 }
-"""Resting orders, mean distance from the middle in ticks (0: even to 5,000), shares of marketable orders and cancels."""
+"""Resting orders, mean distance from the middle in ticks (0: even to 5,000), share of marketable orders, of cancels."""
 
 RECORD: Final = np.dtype([("operation", "<u4"), ("id", "<u4"), ("side", "<u4"), ("price", "<u4"), ("quantity", "<u4")])
 PRICES: Final = 65_536
@@ -84,7 +84,7 @@ def unit(state: Any) -> float:
 
 
 @numba.njit(cache=True)
-def below(state: Any, limit: int) -> int:
+def below(state: Any, limit: Any) -> Any:
     """A random number from 0 to `limit` - 1: the high word of a product of 128 bits."""
     word, n = next_word(state), np.uint64(limit)
     low = ((word & np.uint64(0xFFFFFFFF)) * n) >> np.uint64(32)
@@ -92,7 +92,7 @@ def below(state: Any, limit: int) -> int:
 
 
 @numba.njit(cache=True)
-def distance(state: Any, mean: float) -> int:
+def distance(state: Any, mean: float) -> Any:
     """How far from the middle an order is placed."""
     if mean == 0:
         return 1 + below(state, 5000)
@@ -156,7 +156,7 @@ def add(
 
 @numba.njit(cache=True)
 def generate(
-    rows: Any, seed: int, messages: int, target: int, mean: float, marketable: float, cancels: float
+    rows: Any, seed: Any, messages: int, target: int, mean: float, marketable: float, cancels: float
 ) -> tuple[int, int]:
     """Fill `rows` (RECORD). Returns how many fill the book and how many there are in all."""
     state = np.array([seed], np.uint64)

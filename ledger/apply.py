@@ -28,6 +28,7 @@ from matching.queue import (
     side_of,
     take_slot,
     unlink,
+    with_self_trade,
 )
 
 
@@ -88,6 +89,7 @@ def apply_replace(books: Any, accounts: Any, market: Any, fact: Any) -> None:
         return
     unlink(books, slot)
     order["level"] = level
+    order["conditions"] = with_self_trade(np.int64(order["conditions"]), np.int64(fact["self_trade"]))
     order["quantity"] = max(quantity, fact["quantity"])
     enqueue(books, slot)
 

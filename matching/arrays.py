@@ -87,10 +87,9 @@ def with_netting(books: Books) -> Books:
 
 def with_room(books: Books, orders: int) -> Books:
     """The same group with room for so many orders more, as far as its capacity goes; itself if it has that room."""
-    pool = books.pool[0]
-    needed = min(int(pool["live"]) + orders, int(pool["capacity"]))
-    slots = len(books.orders) - 1
-    return books if needed <= slots else with_slots(books, min(max(needed, 2 * slots), int(pool["capacity"])))
+    _, live, capacity, *_ = books.pool.item()
+    needed, slots = min(live + orders, capacity), len(books.orders) - 1
+    return books if needed <= slots else with_slots(books, min(max(needed, 2 * slots), capacity))
 
 
 def with_slots(books: Books, slots: int) -> Books:

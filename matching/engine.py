@@ -70,7 +70,7 @@ class OrderBook:
 
     def __len__(self) -> int:
         """Number of live orders."""
-        return int(self._books.pool["live"][0])
+        return int(self._books.pool["live"].item())
 
     @property
     def last_order_id(self) -> int:
@@ -277,7 +277,7 @@ class OrderBook:
         self._tape.counts[:] = 0
 
     def _report(self, commands: int = 0) -> Report:
-        trades, removals = (int(count) for count in self._tape.counts)
+        trades, removals = self._tape.counts.tolist()
         return Report(cut(self._tape.trades, trades), cut(self._outcomes, commands), cut(self._tape.removals, removals))
 
 
@@ -288,7 +288,12 @@ def shared(rows: Array) -> bool:
 
 def cut(rows: Array, count: int) -> Array:
     """The first rows: a few as a copy, many as they are (nothing is written to them while a report shows them)."""
-    return rows[:count].copy() if count * rows.itemsize <= SMALL_BYTES else rows[:count]
+    if count == 0:
+        return np.empty(0, rows.dtype)
+    first = rows[:count]
+    if count * rows.itemsize > SMALL_BYTES:
+        return first
+    return np.frombuffer(bytearray(first.tobytes()), rows.dtype)  # a copy of a structured array goes field by field
 
 
 def kernels_compiled() -> Any:

@@ -267,7 +267,7 @@ def add_tools(app: App, product: Product) -> None:
     def bench(*arguments: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> None:
         """Measure speed on this machine. 性能测量。
 
-        Example: shuiquan bench pilot --json
+        Example: shuiquan bench pilot --json, or shuiquan bench matching --quick
         """
         raise SystemExit(product.bench(list(arguments)))
 
