@@ -302,4 +302,12 @@ def kernels_compiled() -> Any:
     book.submit(order_id=1, side=Side.SELL, price=5, quantity=1, owner=1, zone=1)
     book.submit(order_id=2, side=Side.BUY, price=5, quantity=1, owner=2)
     book.cancel_all(1)
+    book.open_auction()
+    book.submit(order_id=3, side=Side.SELL, price=5, quantity=1, owner=1)
+    book.submit(order_id=4, side=Side.BUY, price=6, quantity=1, owner=2)
+    book.uncross()
+    book.set_headroom(open_headroom(2))
+    book.restore(book.snapshot())
+    book.depth()
+    book.check()
     return book
