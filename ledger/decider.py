@@ -19,7 +19,7 @@ from ledger.journal.records import ALGORITHM, FORMAT, Draft, draft_fact, draft_p
 from ledger.metering import decide_readings
 from ledger.policy import Policy
 from ledger.state import State
-from ledger.submissions import Submission, content_digest
+from ledger.submissions import Submission
 from ledger.tables import AT_NS, NEXT_SEQ, Array
 from matching.types import Status
 
@@ -41,13 +41,13 @@ class Decider:
         for fact in founding_facts(policy, content, digest):
             self.emit(fact)
 
-    def decide(self, submission: Submission, now_ns: int) -> Answer:
-        """Decide one well-formed submission at max(last, `now_ns`) (K2) and return its facts."""
+    def decide(self, submission: Submission, digest: bytes, now_ns: int) -> Answer:
+        """Decide one well-formed submission, of this content digest, at max(last, `now_ns`) (K2); returns its facts."""
         state = self.state
         state.journal.clock[AT_NS] = max(state.at_ns, now_ns)
         first_seq = state.next_seq
         start = len(self.segments)
-        row = self.open_submission(submission)
+        row = self.open_submission(submission, digest)
         roll_sessions(state)
         expire(state, first_seq, self.emit)
         if isinstance(submission.content, np.ndarray) and submission.linked:
@@ -97,7 +97,7 @@ class Decider:
 
     # parts of a submission
 
-    def open_submission(self, submission: Submission) -> dict[str, Any]:
+    def open_submission(self, submission: Submission, digest: bytes) -> dict[str, Any]:
         """The fact of the submission itself; it knows how many facts follow once they are decided."""
         state = self.state
         row = {
@@ -107,7 +107,7 @@ class Decider:
             "commands": len(submission.content),
             "actor_number": know_actor(state, submission.actor, submission.role),
             "role": int(submission.role),
-            "content": content_digest(submission),
+            "content": digest,
             "actor": submission.actor.encode(),
             "approver": submission.approver.encode(),
             "command_id": submission.command_id.encode(),

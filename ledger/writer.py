@@ -97,7 +97,7 @@ class Writer:
                 return read_answer(self._store, known)._replace(repeated=True)
         except Refused as refusal:
             return refusal
-        answer = self._decider.decide(submission._replace(content=self._seal(submission.content)), now_ns)
+        answer = self._decider.decide(submission._replace(content=self._seal(submission.content)), digest, now_ns)
         pending[name] = (Key(*name, digest, answer.first_seq, answer.last_seq), answer)
         return answer
 

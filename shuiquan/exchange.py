@@ -22,7 +22,7 @@ from ledger.policy import Policy
 from ledger.replay import Progress, groups_after
 from ledger.state import State
 from ledger.statehash import state_hash
-from ledger.submissions import Content, Submission, check_submission
+from ledger.submissions import Content, Submission, check_submission, content_digest
 from ledger.writer import Writer
 from matching.report import Depth
 from matching.types import Side
@@ -110,7 +110,8 @@ class Exchange:
         check_submission(submission)
         with self._committed:
             state = copy.deepcopy(self.state)
-        return Decider(state).decide(submission._replace(content=sealed(submission.content)), self._clock())
+        digest = content_digest(submission)
+        return Decider(state).decide(submission._replace(content=sealed(submission.content)), digest, self._clock())
 
     def _check_writable(self) -> None:
         """Raise Refused (LEDGER_CLOSED) when the ledger was opened for reading."""

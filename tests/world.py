@@ -20,7 +20,7 @@ from ledger.policy import Policy
 from ledger.replay import replay
 from ledger.state import State
 from ledger.statehash import logical_state
-from ledger.submissions import Submission, check_submission
+from ledger.submissions import Submission, check_submission, content_digest
 from matching.walk import sides
 from shuiquan import Action, OrderType, Role, Side, TimeInForce
 from tests.districts import DAY_NS, START_NS, Clock, district
@@ -265,7 +265,7 @@ class Fork(World):
         listed = [content] if isinstance(content, Command) else content
         submission = Submission(listed, command_id=f"c{self.count}", **who, **options)
         check_submission(submission)
-        return self.decider.decide(submission, self.clock())
+        return self.decider.decide(submission, content_digest(submission), self.clock())
 
     def check(self) -> None:
         """Every rule that must hold, and that the facts lead from the state before to the very state now."""
