@@ -143,7 +143,8 @@ def read_answer(store: Store, key: Key) -> Answer:
         if record.header.first_seq > key.last_seq:
             break
         if record.header.columns:
-            found.pages.setdefault(record.header.topic, []).append(record.rows)
+            topic, rows = record.page
+            found.pages.setdefault(topic, []).append(rows)
         else:
             found.facts.append(record.fact)
     times = [page["at_ns"][page["seq"] == key.first_seq] for page in found.pages[SUBMISSIONS]]

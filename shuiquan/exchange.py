@@ -17,9 +17,9 @@ from ledger.codes import Code, Refused
 from ledger.commands import Command, Role
 from ledger.decider import Decider
 from ledger.facts import TOPIC_OF
-from ledger.journal.pages import canonical_fact, canonical_rows
+from ledger.journal.records import canonical_facts
 from ledger.policy import Policy
-from ledger.replay import Progress, groups_after
+from ledger.replay import Progress, groups_after, read_chain
 from ledger.state import State
 from ledger.statehash import state_hash
 from ledger.submissions import Content, Submission, check_submission, content_digest
@@ -258,11 +258,7 @@ class Exchange:
 
     def canonical_facts(self) -> Iterator[bytes]:
         """Canonical bytes of every durable fact in order: the same however the facts were paged (contract K8)."""
-        for decoded in groups_after(self._store, 0):
-            found = [(stamped.seq, canonical_fact(stamped)) for stamped in decoded.facts]
-            for topic, pages in decoded.pages.items():
-                found += [item for page in pages for item in canonical_rows(topic, page)]
-            yield from (packed for _, packed in sorted(found))
+        return canonical_facts(read_chain(self._store))
 
     # ending
 
