@@ -18,6 +18,7 @@ from ledger.journal.store import Key, Store
 from ledger.policy import Policy
 from ledger.replay import Progress, fold
 from ledger.rows import SUBMISSIONS
+from ledger.snapshot import Snapshot
 from ledger.state import State
 from ledger.submissions import Content, Submission, check_submission, content_digest
 from ledger.tables import AT_NS
@@ -50,9 +51,18 @@ class Writer:
         self._decider.found(ledger_id or str(uuid.uuid4()), policy, content, policy_digest(policy))
         self._record([])
 
-    def reopen(self, progress: Progress | None = None) -> None:
-        """Fold the recorded facts. Raises Refused for a damaged or unknown record."""
-        self.position, self._head = fold(self.state, self._store, progress)
+    def reopen(self, progress: Progress | None = None, start: Snapshot | None = None) -> None:
+        """Fold the recorded facts, those behind a snapshot if there is one. Raises Refused for a damaged record."""
+        if start:
+            self.state.restore(start.state)
+            self.position, self._head = start.position, start.digest
+        self.position, self._head = fold(self.state, self._store, progress, self.position, self._head)
+
+    def snapshot(self) -> Snapshot:
+        """The state behind the last record, between commits. Raises Refused when a failed commit closed the writer."""
+        if self._closed:
+            raise self._closed
+        return Snapshot(self.state, self.position, self._head)
 
     def commit(self, submissions: Sequence[Submission], now_ns: int) -> list[Answer | Refused]:
         """Decide submissions in order and record them in one commit; an answer or a refusal for each.

@@ -1,11 +1,13 @@
 """Opening a ledger: the store, the writer, the read models and the side register, put together."""
 
+import shutil
 import time
 from pathlib import Path
 
 from filelock import FileLock
 
 from adapters.stores.parties import PartyRegister
+from adapters.stores.snapshots import Snapshots
 from adapters.stores.sqlite import SQLiteStore, lock
 from adapters.stores.views import Views
 from ledger.codes import Code, Refused
@@ -18,7 +20,7 @@ from projections.holdings import Holdings
 from projections.market import Market
 from projections.usage import Usage
 from shuiquan.config import load_policy, parse_target
-from shuiquan.exchange import Clock, Exchange, commitments
+from shuiquan.exchange import SNAPSHOT_FACTS, Clock, Exchange, commitments
 
 
 def open_exchange(
@@ -30,17 +32,20 @@ def open_exchange(
     ledger_id: str = "",
     page_facts: int = MAX_PAGE_FACTS,
     progress: Progress | None = None,
+    snapshot_facts: int = SNAPSHOT_FACTS,
 ) -> Exchange:
     """Open a ledger, or make one with `policy` (the name of a built-in district, a TOML file, or a Policy).
 
     `target` is a path or `sqlite:///path`. On an existing ledger the policy must be the one in force, or left out.
     `readonly` opens beside a running writer. `clock` gives UTC nanoseconds; `progress` is called while facts are read.
+    A snapshot is written when a ledger is opened or closed with `snapshot_facts` facts or more behind the last one.
 
     Raises Refused: LEDGER_LOCKED when another process writes, LEDGER_MISSING, STORE_NOT_OURS, POLICY_DIFFERS,
     RECORD_DAMAGED or SEQUENCE_GAP for a damaged journal.
     """
     path = parse_target(target).resolve()  # another name of a file is the same ledger
     store = SQLiteStore(path, writable=not readonly)
+    snapshots = Snapshots(path)
     parties = PartyRegister(Path(f"{path}.persons"), Path(f"{path}.key"))
     try:
         writer = Writer(store, parties.seal_all, page_facts)
@@ -50,7 +55,7 @@ def open_exchange(
                 raise Refused(Code.LEDGER_MISSING, "policy", None, "a new ledger needs a policy, such as 'yongchuan'")
             writer.found(wanted, ledger_id, clock())
         else:
-            writer.reopen(progress)
+            writer.reopen(progress, snapshots.newest(store))
             if wanted is not None and policy_digest(wanted) != writer.state.policy_digest:
                 raise Refused(Code.POLICY_DIFFERS, "policy", wanted.district, "open without a policy")
         if writer.state.policy is None:
@@ -61,7 +66,11 @@ def open_exchange(
         raise
     if not readonly:
         parties.keep_only(commitments(writer.state))  # a crash may have left what was never recorded
-    return Exchange(store, writer, views, parties, clock, writable=not readonly)
+    exchange = Exchange(
+        store, writer, views, parties, snapshots, clock, writable=not readonly, snapshot_facts=snapshot_facts
+    )
+    exchange.snapshot_if_due()
+    return exchange
 
 
 def remove_ledger(target: str | Path) -> None:
@@ -71,6 +80,7 @@ def remove_ledger(target: str | Path) -> None:
     lock(writer, path)
     for beside in ("", "-wal", "-shm", ".views", ".views-wal", ".views-shm", ".persons", ".key"):
         Path(f"{path}{beside}").unlink(missing_ok=True)
+    shutil.rmtree(f"{path}.snapshots", ignore_errors=True)
     writer.release()
 
 

@@ -129,9 +129,12 @@ class SQLiteStore:
             raise Refused(Code.COMMIT_FAILED, "position", after + 1, str(problem)) from problem
 
     def entries(self, after: int = 0) -> Iterator[Entry]:
-        """Records behind a position, in order."""
+        """Records behind a position, in order. Raises Refused (RECORD_DAMAGED) where the file cannot be read."""
         while True:
-            events = self._recorder.select_events(STREAM, gt=after, limit=READ_AT_ONCE)
+            try:
+                events = self._recorder.select_events(STREAM, gt=after, limit=READ_AT_ONCE)
+            except (PersistenceError, sqlite3.Error) as problem:
+                raise Refused(Code.RECORD_DAMAGED, "position", after + 1, str(problem)) from problem
             yield from (Entry(event.originator_version, event.topic, event.state) for event in events)
             if len(events) < READ_AT_ONCE:
                 return

@@ -158,7 +158,7 @@ def parse(position: int, state: bytes, versions: Versions = VERSIONS) -> Record:
     try:
         (length,) = LENGTH.unpack_from(state)
         header = msgspec.msgpack.decode(state[LENGTH.size : LENGTH.size + length], type=Header)
-    except (struct.error, msgspec.MsgspecError, UnicodeDecodeError) as problem:
+    except (struct.error, TypeError, msgspec.MsgspecError, UnicodeDecodeError) as problem:
         raise Refused(Code.RECORD_DAMAGED, "position", position, str(problem)) from None
     return Record(position, header, state[LENGTH.size + length :], hashlib.sha256(state).digest(), versions)
 
