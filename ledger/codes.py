@@ -142,6 +142,7 @@ class Code(IntEnum):
     WOULD_OVERWRITE = 854, "the file exists already", "文件已存在，不得覆盖"
     HEAD_DIFFERS = 855, "the journal does not hold the record of this checkpoint", "账本与给定的检查点不符"
     SNAPSHOT_NOT_WRITTEN = 856, "the snapshot could not be written", "快照无法写入"
+    COPY_FAILED = 857, "the copy could not be made", "备份或恢复未能完成"
     # 900-999 policy
     POLICY_INVALID = 900, "the policy file breaks a rule", "政策文件不合规"
     POLICY_DIFFERS = (

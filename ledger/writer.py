@@ -12,6 +12,7 @@ import numpy as np
 from ledger.answers import Answer, make_answer
 from ledger.codes import Code, Refused
 from ledger.decider import Decider
+from ledger.forks import check_fork
 from ledger.journal.pages import MAX_PAGE_FACTS
 from ledger.journal.records import GENESIS, Decoded, chain, parse
 from ledger.journal.store import Key, Store
@@ -105,9 +106,11 @@ class Writer:
             if known:
                 check_repeat(submission, known, digest)
                 return read_answer(self._store, known)._replace(repeated=True)
+            check_fork(submission, self._store)
+            content = self._seal(submission.content)
         except Refused as refusal:
             return refusal
-        answer = self._decider.decide(submission._replace(content=self._seal(submission.content)), digest, now_ns)
+        answer = self._decider.decide(submission._replace(content=content), digest, now_ns)
         pending[name] = (Key(*name, digest, answer.first_seq, answer.last_seq), answer)
         return answer
 

@@ -59,6 +59,7 @@ def rare_facts() -> Iterator[Fact]:
     yield facts.MarketOpened(1)
     yield facts.MarketClosed(2)
     yield facts.AgreementSettled(1, 2024, 98, 7, 23_175_000, 231_750, 695, 463, 1_000, 232, "协议-2024-002")
+    yield facts.LedgerForked(98_765, SHA, "restored", 98_801, DOCUMENT)
     yield facts.CommandRefused("SettleAgreement", 2, 211, "zones", "0 -> 3", "a passage of the policy")
 
 

@@ -156,6 +156,10 @@ def test_a_deleted_tail_is_seen_by_a_head_kept_outside_alone(populated: Path, le
         connection.execute("DELETE FROM spans WHERE position > ?", (kept.records,))
         connection.execute("DELETE FROM submissions WHERE first_seq > ?", (kept.facts,))
     assert verified(ledger) == kept == verified(populated)
+    with pytest.raises(Refused) as caught:  # the head file beside it knows more
+        shuiquan.open(ledger, clock=world.clock)
+    assert caught.value.code == Code.LEDGER_OLDER
+    Path(f"{ledger}.head").unlink()
     world.exchange = shuiquan.open(ledger, clock=world.clock)
     world.check()
     world.exchange.close()
