@@ -288,6 +288,11 @@ def check_passage(state: State, policy: Policy, seller: int, buyer: int, lots: i
     return lots if headroom != UNLIMITED else 0
 
 
+def fork_ledger(_state: State, command: commands.ForkLedger) -> Facts:
+    """Whether a fork is due, and from where, only the store knows: see `ledger.forks`."""
+    yield facts.LedgerForked(command.position, command.head, command.cause, command.known_position, command.document)
+
+
 ACTS: Final[dict[type[commands.Command], Callable[[State, Any], Facts]]] = {
     commands.RegisterParty: register_party,
     commands.AllocateCell: allocate_cell,
@@ -302,6 +307,7 @@ ACTS: Final[dict[type[commands.Command], Callable[[State, Any], Facts]]] = {
     commands.OpenMarket: open_market,
     commands.CloseMarket: close_market,
     commands.SettleAgreement: settle_agreement,
+    commands.ForkLedger: fork_ledger,
 }
 
 

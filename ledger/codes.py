@@ -123,6 +123,26 @@ class Code(IntEnum):
     LEDGER_CLOSED = 806, "the ledger is closed", "账本已关闭"
     STORE_NOT_OURS = 807, "the file is not a ledger of this program", "不是本系统的账本文件"
     CONSERVATION_BROKEN = 808, "the accounts do not sum to zero", "账户合计不为零"
+    SNAPSHOT_UNUSABLE = (
+        850,
+        "the snapshot is damaged, foreign or of another version",
+        "快照损坏、不属于本账本或版本不符",
+    )
+    LEDGER_RESTORED = (
+        851,
+        "the ledger was restored from a backup; it needs a fork to go on",
+        "账本由备份恢复，须先登记分叉",
+    )
+    LEDGER_OLDER = (
+        852,
+        "the ledger is older than what is known of it; put the newer one back, or fork it",
+        "账本早于已知进度，请恢复较新的账本，或登记分叉",
+    )
+    NO_FORK_DUE = 853, "the ledger is no restored or older copy", "账本并非恢复的或较早的副本，无须分叉"
+    WOULD_OVERWRITE = 854, "the file exists already", "文件已存在，不得覆盖"
+    HEAD_DIFFERS = 855, "the journal does not hold the record of this checkpoint", "账本与给定的检查点不符"
+    SNAPSHOT_NOT_WRITTEN = 856, "the snapshot could not be written", "快照无法写入"
+    COPY_FAILED = 857, "the copy could not be made", "备份或恢复未能完成"
     # 900-999 policy
     POLICY_INVALID = 900, "the policy file breaks a rule", "政策文件不合规"
     POLICY_DIFFERS = (

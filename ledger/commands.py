@@ -178,6 +178,16 @@ class SettleAgreement(Command, frozen=True, kw_only=True):
     document: Text
 
 
+class ForkLedger(Command, frozen=True, kw_only=True):
+    """Let a ledger go on that was restored from a backup, or is older than what is known of it."""
+
+    position: Annotated[int, Meta(ge=1, le=2**61)]
+    head: Annotated[bytes, Meta(min_length=32, max_length=32)]
+    cause: Key
+    known_position: Annotated[int, Meta(ge=1, le=2**61)]
+    document: Annotated[str, Meta(min_length=1, max_length=400)]
+
+
 AUTHORITY: Final[dict[type, tuple[tuple[Role, ...], bool]]] = {
     RegisterParty: ((Role.BUREAU,), False),
     AllocateCell: ((Role.BUREAU,), True),
@@ -192,6 +202,7 @@ AUTHORITY: Final[dict[type, tuple[tuple[Role, ...], bool]]] = {
     OpenMarket: ((Role.OPERATOR,), False),
     CloseMarket: ((Role.OPERATOR, Role.BUREAU), False),
     SettleAgreement: ((Role.OPERATOR,), False),
+    ForkLedger: ((Role.BUREAU,), True),
 }
 """Roles that may give a command, and whether it needs an approver."""
 

@@ -254,6 +254,20 @@ class AgreementSettled(Fact, frozen=True):
     document: str
 
 
+class LedgerForked(Fact, frozen=True):
+    """The ledger goes on from an older copy of itself: what else was written behind `position` is given up.
+
+    `head` is the hash of the record at `position`. `cause` says what the copy was: `restored` from a backup, `older`
+    than `known_position`, of which a file beside it knew, or of an `other` history.
+    """
+
+    position: int
+    head: bytes
+    cause: str
+    known_position: int
+    document: str
+
+
 class CommandRefused(Fact, frozen=True):
     """A command that a rule forbade: which, its index in the submission, why, and the value in question."""
 
@@ -288,5 +302,6 @@ TOPICS: Final[dict[str, type[Fact]]] = {
     "market.closed/1": MarketClosed,
     "agreement.settled/1": AgreementSettled,
     "command.refused/1": CommandRefused,
+    "ledger.forked/1": LedgerForked,
 }
 TOPIC_OF: Final = {fact: topic for topic, fact in TOPICS.items()}

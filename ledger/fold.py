@@ -275,6 +275,10 @@ def agreement_settled(state: State, fact: facts.AgreementSettled) -> None:
         state.books.headroom[zones] -= fact.headroom_lots
 
 
+def ledger_forked(state: State, fact: facts.LedgerForked) -> None:
+    """A fork changes no account: it says which history goes on."""
+
+
 def command_refused(state: State, fact: facts.CommandRefused) -> None:
     """A refusal changes nothing."""
 
@@ -331,6 +335,7 @@ APPLY: Final[dict[type[facts.Fact], Callable[[State, Any], None]]] = {
     facts.MarketOpened: market_opened,
     facts.MarketClosed: market_closed,
     facts.AgreementSettled: agreement_settled,
+    facts.LedgerForked: ledger_forked,
     facts.CommandRefused: command_refused,
 }
 

@@ -1,8 +1,8 @@
 """From recorded facts back to the state, without deciding or matching anything."""
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -12,7 +12,8 @@ from ledger.codes import Code, Refused
 from ledger.commands import Role
 from ledger.decider import know_actor
 from ledger.fold import apply_fact, ensure_holdings_of
-from ledger.journal.records import FORMAT, GENESIS, Decoded, Record, parse, segments
+from ledger.journal.ahead import ahead
+from ledger.journal.records import FORMAT, GENESIS, Decoded, Record, decoded, groups, parse
 from ledger.journal.store import Store
 from ledger.state import State
 from ledger.tables import AT_NS, N_READINGS, NEXT_SEQ, Array
@@ -49,15 +50,45 @@ def of_this_format(record: Record) -> Record:
     return record
 
 
-def fold(state: State, store: Store, progress: Progress | None = None) -> tuple[int, bytes]:
-    """Replay a whole journal into an empty state. Returns position and hash of its last record."""
-    last = (0, GENESIS)
-    for decoded in joined(segments(read_chain(store), state.next_seq)):
-        replay(state, decoded)
-        last = (decoded.position, decoded.digest)
-        if progress:
-            progress(decoded.position, decoded.last_seq)
+def fold(
+    state: State, store: Store, progress: Progress | None = None, after: int = 0, digest: bytes = GENESIS
+) -> tuple[int, bytes]:
+    """Replay a journal into the state as of position `after`, whose record has this `digest`; into an empty one from 0.
+
+    Returns position and hash of the last record. The next records are read while facts are applied.
+    """
+    last = (after, digest)
+    with ahead(read_chain(store, after, digest)) as records:
+        for group in joined(groups(records, state.next_seq)):
+            facts = decoded(group)
+            replay(state, facts)
+            last = (facts.position, facts.digest)
+            if progress:
+                progress(facts.position, facts.last_seq)
     return last
+
+
+class Chain(NamedTuple):
+    """What checking a chain found: how many records and facts, and the hash of the last record."""
+
+    records: int
+    facts: int
+    head: bytes
+
+
+def verify_chain(
+    store: Store, progress: Progress | None = None, after: int = 0, digest: bytes = GENESIS, next_seq: int = 1
+) -> Chain:
+    """Check hashes, layouts and numbering of all records behind a position, without folding a fact.
+
+    Raises Refused naming the first bad position: RECORD_DAMAGED, SEQUENCE_GAP, TOPIC_UNKNOWN.
+    """
+    position, head = after, digest
+    for group in joined(groups(read_chain(store, after, digest), next_seq)):
+        position, head, next_seq = group[-1].position, group[-1].digest, next_seq + sum(r.header.count for r in group)
+        if progress:
+            progress(position, next_seq - 1)
+    return Chain(position, next_seq - 1, head)
 
 
 def groups_after(store: Store, after: int) -> Iterator[Decoded]:
@@ -66,7 +97,7 @@ def groups_after(store: Store, after: int) -> Iterator[Decoded]:
     Raises Refused (OUT_OF_RANGE) for a position inside a group.
     """
     if not after:
-        yield from joined(segments(read_chain(store), 1))
+        yield from map(decoded, joined(groups(read_chain(store), 1)))
         return
     digest, next_seq = store.digest(after), store.last_seq(after) + 1
     records = read_chain(store, after, digest) if digest else iter(())
@@ -75,25 +106,23 @@ def groups_after(store: Store, after: int) -> Iterator[Decoded]:
         return
     if first.header.first_seq < next_seq:
         raise Refused(Code.OUT_OF_RANGE, "after", after, "a position that ends a group, as facts are told with")
-    yield from joined(segments(itertools.chain([first], records), next_seq))
+    yield from map(decoded, joined(groups(itertools.chain([first], records), next_seq)))
 
 
-def joined(groups: Iterable[Decoded]) -> Iterator[Decoded]:
+def joined(groups: Iterable[list[Record]]) -> Iterator[list[Record]]:
     """Neighbouring groups of pages joined into larger ones: fewer compiled calls, the same facts in the same order."""
-    pages: dict[str, list[Array]] = {}
-    waiting: Decoded | None = None
+    waiting: list[Record] = []
     count = 0
     for group in groups:
-        if waiting and (group.facts or count >= JOINED_FACTS):
+        rare = not group[0].header.columns
+        if waiting and (rare or count >= JOINED_FACTS):
             yield waiting
-            waiting, pages, count = None, {}, 0
-        if group.facts:
+            waiting, count = [], 0
+        if rare:
             yield group
             continue
-        for topic, more in group.pages.items():
-            pages.setdefault(topic, []).extend(more)
-            count += sum(len(page) for page in more)
-        waiting = Decoded([], pages, group.position, group.last_seq, group.digest)
+        waiting.extend(group)
+        count += sum(record.header.count for record in group)
     if waiting:
         yield waiting
 
@@ -119,7 +148,7 @@ def replay(state: State, decoded: Decoded) -> None:
 
 def replay_pages(state: State, pages: dict[str, list[Array]]) -> None:
     """Apply frequent facts in one compiled call, or a few where holdings come up."""
-    columns = [np.concatenate([np.zeros(0, dtype), *pages.get(topic, ())]) for topic, dtype in rows.PAGE_DTYPES.items()]
+    columns = [joined_rows(pages.get(topic, ()), dtype) for topic, dtype in rows.PAGE_DTYPES.items()]
     orders, trades, removals, readings, uses = columns
     state.reserve_live(len(orders), len(readings))
     journal = state.journal._replace(
@@ -130,3 +159,8 @@ def replay_pages(state: State, pages: dict[str, list[Array]]) -> None:
     while not apply_facts(state.books, state.accounts, state.market, state.metering, journal, done):
         reading = readings[done[N_READINGS]]
         ensure_holdings_of(state, int(reading["meter"]), int(reading["measured_at_ns"]))
+
+
+def joined_rows(pages: Sequence[Array], dtype: Any) -> Array:
+    """The rows of all pages of a topic; of one page itself."""
+    return pages[0] if len(pages) == 1 else np.concatenate([np.zeros(0, dtype), *pages])

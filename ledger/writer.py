@@ -12,12 +12,14 @@ import numpy as np
 from ledger.answers import Answer, make_answer
 from ledger.codes import Code, Refused
 from ledger.decider import Decider
+from ledger.forks import check_fork
 from ledger.journal.pages import MAX_PAGE_FACTS
 from ledger.journal.records import GENESIS, Decoded, chain, parse
 from ledger.journal.store import Key, Store
 from ledger.policy import Policy
 from ledger.replay import Progress, fold
 from ledger.rows import SUBMISSIONS
+from ledger.snapshot import Snapshot
 from ledger.state import State
 from ledger.submissions import Content, Submission, check_submission, content_digest
 from ledger.tables import AT_NS
@@ -50,9 +52,18 @@ class Writer:
         self._decider.found(ledger_id or str(uuid.uuid4()), policy, content, policy_digest(policy))
         self._record([])
 
-    def reopen(self, progress: Progress | None = None) -> None:
-        """Fold the recorded facts. Raises Refused for a damaged or unknown record."""
-        self.position, self._head = fold(self.state, self._store, progress)
+    def reopen(self, progress: Progress | None = None, start: Snapshot | None = None) -> None:
+        """Fold the recorded facts, those behind a snapshot if there is one. Raises Refused for a damaged record."""
+        if start:
+            self.state.restore(start.state)
+            self.position, self._head = start.position, start.digest
+        self.position, self._head = fold(self.state, self._store, progress, self.position, self._head)
+
+    def snapshot(self) -> Snapshot:
+        """The state behind the last record, between commits. Raises Refused when a failed commit closed the writer."""
+        if self._closed:
+            raise self._closed
+        return Snapshot(self.state, self.position, self._head)
 
     def commit(self, submissions: Sequence[Submission], now_ns: int) -> list[Answer | Refused]:
         """Decide submissions in order and record them in one commit; an answer or a refusal for each.
@@ -95,9 +106,11 @@ class Writer:
             if known:
                 check_repeat(submission, known, digest)
                 return read_answer(self._store, known)._replace(repeated=True)
+            check_fork(submission, self._store)
+            content = self._seal(submission.content)
         except Refused as refusal:
             return refusal
-        answer = self._decider.decide(submission._replace(content=self._seal(submission.content)), digest, now_ns)
+        answer = self._decider.decide(submission._replace(content=content), digest, now_ns)
         pending[name] = (Key(*name, digest, answer.first_seq, answer.last_seq), answer)
         return answer
 
@@ -143,7 +156,8 @@ def read_answer(store: Store, key: Key) -> Answer:
         if record.header.first_seq > key.last_seq:
             break
         if record.header.columns:
-            found.pages.setdefault(record.header.topic, []).append(record.rows)
+            topic, rows = record.page
+            found.pages.setdefault(topic, []).append(rows)
         else:
             found.facts.append(record.fact)
     times = [page["at_ns"][page["seq"] == key.first_seq] for page in found.pages[SUBMISSIONS]]

@@ -25,6 +25,7 @@ from ledger.commands import (
     SuspendParty,
     VerifySaving,
 )
+from ledger.forks import Fork
 from ledger.rows import ORDER, READING
 from matching.types import Action, OrderType, Reason, SelfTrade, Side, Status, TimeInForce
 from shuiquan.config import districts
@@ -42,6 +43,7 @@ __all__ = [
     "Code",
     "DepositMoney",
     "Exchange",
+    "Fork",
     "InstallMeter",
     "IssueRight",
     "OpenMarket",

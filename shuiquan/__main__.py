@@ -12,16 +12,22 @@ from ledger.codes import Code, Refused
 def main() -> None:
     """Run the command line; a refusal ends with its text and exit status 1."""
     try:
-        from adapters.cli.app import Product, build  # noqa: PLC0415 - an optional part
+        from adapters.cli.app import build  # noqa: PLC0415 - an optional part
+        from adapters.cli.options import Product  # noqa: PLC0415
         from adapters.cli.show import print_refused  # noqa: PLC0415
     except ModuleNotFoundError as missing:
         refusal = Refused(Code.EXTRA_MISSING, "package", missing.name, "pip install 'shuiquan[cli,registry]'")
         raise SystemExit(str(refusal)) from None
     try:
-        build(Product(open_ledger, verify_ledger, run_demo, compile_kernels, run_bench))()
+        build(product(Product))()
     except Refused as refusal:
         print_refused(refusal)
         raise SystemExit(1) from None
+
+
+def product(made: Any) -> Any:
+    """The parts of the product, as the command line takes them."""
+    return made(open_ledger, verify_ledger, run_demo, back_up, restore, compile_kernels, run_bench)
 
 
 def open_ledger(path: Path, **options: Any) -> Any:
@@ -41,6 +47,20 @@ def verify_ledger(path: Path, progress: Any) -> Any:
         return verify(store, progress)
     finally:
         store.close()
+
+
+def back_up(ledger: Path, target: Path, **options: Any) -> Any:
+    """A backup of a ledger."""
+    from adapters.stores import backup  # noqa: PLC0415
+
+    return backup.back_up(ledger.resolve(), target, time.time_ns(), **options)
+
+
+def restore(source: Path, ledger: Path, **options: Any) -> Any:
+    """A ledger from a backup."""
+    from adapters.stores import backup  # noqa: PLC0415
+
+    return backup.restore(source, ledger.resolve(), time.time_ns(), **options)
 
 
 def run_demo(out: Path, seed: int) -> None:

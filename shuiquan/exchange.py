@@ -5,10 +5,12 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
 from adapters.stores.parties import PartyRegister, sealed
+from adapters.stores.snapshots import LOG, Snapshots
 from adapters.stores.sqlite import SQLiteStore
 from adapters.stores.views import Views
 from ledger import commands
@@ -17,9 +19,9 @@ from ledger.codes import Code, Refused
 from ledger.commands import Command, Role
 from ledger.decider import Decider
 from ledger.facts import TOPIC_OF
-from ledger.journal.pages import canonical_fact, canonical_rows
+from ledger.journal.records import canonical_facts
 from ledger.policy import Policy
-from ledger.replay import Progress, groups_after
+from ledger.replay import Progress, groups_after, read_chain
 from ledger.state import State
 from ledger.statehash import state_hash
 from ledger.submissions import Content, Submission, check_submission, content_digest
@@ -33,6 +35,9 @@ from projections.usage import USAGE_QUERY
 Clock = Callable[[], int]
 """Gives UTC nanoseconds. Nothing else in the product reads a clock (contract K2)."""
 
+
+SNAPSHOT_FACTS: Final = 100_000
+"""So many facts behind the last snapshot make a new one due: they are read in a second or two at most."""
 
 POLL_S: Final = 0.1
 """How often a follower looks for records of another process."""
@@ -55,10 +60,12 @@ class Exchange:
     """
 
     def __init__(
-        self, store: SQLiteStore, writer: Writer, views: Views, parties: PartyRegister, clock: Clock, *, writable: bool
-    ) -> None:
+        self, store: SQLiteStore, writer: Writer, views: Views, parties: PartyRegister, snapshots: Snapshots,
+        clock: Clock, *, writable: bool, snapshot_facts: int,
+    ) -> None:  # fmt: skip
         """Put together by `shuiquan.open`."""
         self._store, self._writer, self._views, self._parties = store, writer, views, parties
+        self._snapshots, self._snapshot_facts = snapshots, snapshot_facts
         self._clock = clock
         self._writable = writable
         self._committed = threading.Condition()
@@ -258,16 +265,31 @@ class Exchange:
 
     def canonical_facts(self) -> Iterator[bytes]:
         """Canonical bytes of every durable fact in order: the same however the facts were paged (contract K8)."""
-        for decoded in groups_after(self._store, 0):
-            found = [(stamped.seq, canonical_fact(stamped)) for stamped in decoded.facts]
-            for topic, pages in decoded.pages.items():
-                found += [item for page in pages for item in canonical_rows(topic, page)]
-            yield from (packed for _, packed in sorted(found))
+        return canonical_facts(read_chain(self._store))
 
     # ending
 
+    def snapshot(self) -> Path:
+        """Write a snapshot of the state, from which the ledger opens next time; returns its file.
+
+        Submissions wait while it is packed. Raises Refused (SNAPSHOT_NOT_WRITTEN).
+        """
+        with self._committed:
+            return self._snapshots.write(self._writer.snapshot(), self._store)
+
+    def snapshot_if_due(self) -> None:
+        """Write a snapshot when enough facts stand behind the last one; a failure is said in the log only."""
+        if not self._writable or self.state.next_seq - 1 - self._snapshots.facts < self._snapshot_facts:
+            return
+        try:
+            self.snapshot()
+        except Refused as refusal:
+            if refusal.code == Code.SNAPSHOT_NOT_WRITTEN:
+                LOG.warning("no snapshot: %s", refusal)
+
     def close(self) -> None:
         """Close the ledger; the next writer may open it."""
+        self.snapshot_if_due()
         self._writer.close()
         self._views.close()
         self._store.close()

@@ -1,15 +1,17 @@
 """Opening a ledger: the store, the writer, the read models and the side register, put together."""
 
+import shutil
 import time
 from pathlib import Path
 
-from filelock import FileLock
-
 from adapters.stores.parties import PartyRegister
-from adapters.stores.sqlite import SQLiteStore, lock
+from adapters.stores.snapshots import Snapshots
+from adapters.stores.sqlite import SQLiteStore, take_lock
 from adapters.stores.views import Views
 from ledger.codes import Code, Refused
+from ledger.forks import Fork, fork_submission, refuse_copy
 from ledger.journal.pages import MAX_PAGE_FACTS
+from ledger.journal.store import ForkDue
 from ledger.policy import Policy
 from ledger.replay import Progress
 from ledger.writer import Writer, policy_digest
@@ -18,7 +20,7 @@ from projections.holdings import Holdings
 from projections.market import Market
 from projections.usage import Usage
 from shuiquan.config import load_policy, parse_target
-from shuiquan.exchange import Clock, Exchange, commitments
+from shuiquan.exchange import SNAPSHOT_FACTS, Clock, Exchange, commitments
 
 
 def open_exchange(
@@ -30,48 +32,75 @@ def open_exchange(
     ledger_id: str = "",
     page_facts: int = MAX_PAGE_FACTS,
     progress: Progress | None = None,
+    snapshot_facts: int = SNAPSHOT_FACTS,
+    fork: Fork | None = None,
 ) -> Exchange:
     """Open a ledger, or make one with `policy` (the name of a built-in district, a TOML file, or a Policy).
 
     `target` is a path or `sqlite:///path`. On an existing ledger the policy must be the one in force, or left out.
     `readonly` opens beside a running writer. `clock` gives UTC nanoseconds; `progress` is called while facts are read.
+    A snapshot is written when a ledger is opened or closed with `snapshot_facts` facts or more behind the last one.
+    `fork` lets a copy go on that was restored or is older than what is known; without it such a one is only read.
 
     Raises Refused: LEDGER_LOCKED when another process writes, LEDGER_MISSING, STORE_NOT_OURS, POLICY_DIFFERS,
-    RECORD_DAMAGED or SEQUENCE_GAP for a damaged journal.
+    RECORD_DAMAGED or SEQUENCE_GAP for a damaged journal, LEDGER_RESTORED or LEDGER_OLDER for a copy without a fork.
     """
+    if fork and readonly:
+        raise Refused(Code.WRONG_TYPE, "readonly", readonly, "a fork is written")
     path = parse_target(target).resolve()  # another name of a file is the same ledger
     store = SQLiteStore(path, writable=not readonly)
+    snapshots = Snapshots(path)
     parties = PartyRegister(Path(f"{path}.persons"), Path(f"{path}.key"))
     try:
         writer = Writer(store, parties.seal_all, page_facts)
         wanted = load_policy(policy)
         if store.head() is None:
-            if wanted is None or readonly:
+            if wanted is None or readonly or fork:
                 raise Refused(Code.LEDGER_MISSING, "policy", None, "a new ledger needs a policy, such as 'yongchuan'")
             writer.found(wanted, ledger_id, clock())
         else:
-            writer.reopen(progress)
+            writer.reopen(progress, snapshots.newest(store))
             if wanted is not None and policy_digest(wanted) != writer.state.policy_digest:
                 raise Refused(Code.POLICY_DIFFERS, "policy", wanted.district, "open without a policy")
         if writer.state.policy is None:
             raise Refused(Code.RECORD_DAMAGED, "policy", None, "a ledger begins with its policy")
+        if not readonly:
+            go_on(writer, store.fork_due(), fork, clock)
         views = Views(view_path(path), [Holdings(), Usage(writer.state.policy.zone), Intakes(), Market()])
     except BaseException:
         store.close()
         raise
     if not readonly:
         parties.keep_only(commitments(writer.state))  # a crash may have left what was never recorded
-    return Exchange(store, writer, views, parties, clock, writable=not readonly)
+    exchange = Exchange(
+        store, writer, views, parties, snapshots, clock, writable=not readonly, snapshot_facts=snapshot_facts
+    )
+    exchange.snapshot_if_due()
+    return exchange
+
+
+def go_on(writer: Writer, due: ForkDue | None, fork: Fork | None, clock: Clock) -> None:
+    """Record the fork that is due. Raises Refused when it is due and not given, or given and not due."""
+    if fork is None:
+        refuse_copy(due)
+        return
+    (answer,) = writer.commit([fork_submission(due, fork)], clock())
+    if isinstance(answer, Refused):
+        raise answer
 
 
 def remove_ledger(target: str | Path) -> None:
     """Delete a ledger, if there is one, and all beside it. Raises Refused (LEDGER_LOCKED) while it is open."""
     path = parse_target(target).resolve()
-    writer = FileLock(f"{path}.lock")
-    lock(writer, path)
-    for beside in ("", "-wal", "-shm", ".views", ".views-wal", ".views-shm", ".persons", ".key"):
+    with take_lock(path):
+        remove_files(path)
+
+
+def remove_files(path: Path) -> None:
+    """Delete the files of a ledger."""
+    for beside in ("", "-wal", "-shm", ".views", ".views-wal", ".views-shm", ".persons", ".key", ".head"):
         Path(f"{path}{beside}").unlink(missing_ok=True)
-    writer.release()
+    shutil.rmtree(f"{path}.snapshots", ignore_errors=True)
 
 
 def view_path(path: Path) -> Path | None:

@@ -17,13 +17,14 @@ import msgspec
 import pytest
 
 import shuiquan
-from adapters.cli.app import Product, build
+from adapters.cli.app import build
+from adapters.cli.options import Product
 from adapters.registry.cells import UNITS
 from adapters.registry.sheets import SHEETS, Sheet
 from ledger.codes import REASON_TEXT, Code
 from ledger.commands import AUTHORITY, Command, Person
-from ledger.facts import TOPICS
 from ledger.journal.records import Header
+from ledger.journal.versions import VERSIONS
 from ledger.rows import PAGE_DTYPES, SUBMISSION_FIELDS, SUBMISSION_TEXTS, SUBMISSIONS
 from matching.types import Reason
 from projections.base import Table
@@ -143,8 +144,7 @@ def run_python(page: Path) -> dict[str, Any]:
 
 
 def command_line() -> Any:
-    parts = (product.open_ledger, product.verify_ledger, product.run_demo, product.compile_kernels, product.run_bench)
-    return build(Product(*parts))
+    return build(product.product(Product))
 
 
 @pytest.mark.usefixtures("folder")
@@ -240,14 +240,14 @@ def test_every_field_of_a_person_and_of_a_submission() -> None:
     assert named(section("commands.md", "Commands 指令")) == asked
 
 
-@pytest.mark.parametrize("topic", TOPICS)
+@pytest.mark.parametrize("topic", VERSIONS.facts)
 def test_every_field_of_a_rare_fact_in_order(topic: str) -> None:
-    assert named(section("journal-format.md", topic)) == list(TOPICS[topic].__struct_fields__)
+    assert named(section("journal-format.md", topic)) == list(VERSIONS.facts[topic].__struct_fields__)
 
 
 def columns() -> Iterator[tuple[str, list[tuple[str, str]]]]:
     """Every topic of frequent facts with the names and types of its columns."""
-    for topic, dtype in PAGE_DTYPES.items():
+    for topic, dtype in VERSIONS.pages.items():
         yield topic, [(name, dtype[name].str.lstrip("|")) for name in dtype.names or ()]
     yield SUBMISSIONS, [*SUBMISSION_FIELDS, *((name, "S") for name in SUBMISSION_TEXTS)]
 

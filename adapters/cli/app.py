@@ -1,16 +1,18 @@
 """The command `shuiquan`. What it works on is handed in, so this room knows no exchange (see `shuiquan.__main__`)."""
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 from rich.markup import escape
 
 from adapters.cli import columns, queries
+from adapters.cli.keeping import add_keeping
+from adapters.cli.options import Flag, Json, Ledger, Limit, Product
 from adapters.cli.show import Cell, console, print_json, print_table, progress_bar
 from adapters.meters.frames import describe, parse_hex
 from adapters.registry.importer import import_register
@@ -18,21 +20,6 @@ from ledger.audit import Verification
 from ledger.units import show_m3, show_yuan
 
 SHOWN_TO_PEOPLE = 20
-
-Ledger = Annotated[Path, Parameter(name="--ledger", help="file of the ledger, such as out/yongchuan.db")]
-Json = Annotated[bool, Parameter(name="--json", negative="", help="print JSON for programs")]
-Flag = Annotated[bool, Parameter(negative="")]
-Limit = Annotated[int | None, Parameter(help="rows to print; a table shows 20, JSON all")]
-
-
-class Product(NamedTuple):
-    """What the composition root hands to the command line."""
-
-    open: Callable[..., Any]  # path, readonly -> exchange
-    verify: Callable[..., Verification]  # path, progress
-    demo: Callable[[Path, int], None]
-    compile: Callable[[], float]
-    bench: Callable[[list[str]], int]
 
 
 def build(product: Product) -> App:
@@ -52,6 +39,7 @@ def build(product: Product) -> App:
         app.command(App(name=name, help=text, version_flags=[]))
     add_queries(app, product)
     add_tools(app, product)
+    add_keeping(app, product)
     return app
 
 

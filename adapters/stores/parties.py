@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 from cryptography.fernet import Fernet
 
+from ledger.codes import Code, Refused
 from ledger.commands import Person, RegisterParty
 from ledger.submissions import Content
 
@@ -52,7 +53,7 @@ class PartyRegister:
         return commitment
 
     def reveal(self, commitment: bytes) -> Person | None:
-        """The data behind a commitment, or None where there is none (any more)."""
+        """The data behind a commitment, or None where there is none (any more). Raises Refused without the key."""
         found = self._select("SELECT wrapped_key, sealed FROM persons WHERE commitment = ?", commitment)
         if not found:
             return None
@@ -87,7 +88,10 @@ class PartyRegister:
         return connection
 
     def _master(self, *, create: bool = False) -> Fernet:
-        if create and not self._key_path.exists():
+        if not self._key_path.exists():
+            if not create or self._select("SELECT 1 FROM persons LIMIT 1"):
+                rule = "the key to the personal data of this ledger: put it back"
+                raise Refused(Code.FILE_UNREADABLE, "key", str(self._key_path), rule)
             handle = os.open(self._key_path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(handle, "wb") as file:
                 file.write(Fernet.generate_key())

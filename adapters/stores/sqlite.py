@@ -8,6 +8,7 @@ in one transaction, durable by fsync (WAL, synchronous FULL).
 import hashlib
 import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,12 +22,14 @@ from eventsourcing.sqlite import (
 )
 from filelock import FileLock, Timeout
 
+from adapters.stores.headfile import HeadFile, Known
 from ledger.codes import Code, Refused
-from ledger.journal.store import Entry, Key
+from ledger.journal.store import OLDER, OTHER, RESTORED, Entry, ForkDue, Key
 
 STREAM: Final = "journal"
 APPLICATION_ID: Final = 0x53515331  # "SQS1" in the file's header says whose it is
 READ_AT_ONCE: Final = 64  # a page can be several megabytes
+READ_ONLY: Final = "?mode=ro"
 PRAGMAS: Final = ("PRAGMA synchronous=FULL", "PRAGMA cache_size=-65536", "PRAGMA wal_autocheckpoint=4000")
 
 
@@ -37,10 +40,18 @@ CREATE TABLE IF NOT EXISTS submissions (
 """
 
 
+MARKS_TABLE: Final = """
+CREATE TABLE IF NOT EXISTS backup_marks (position INTEGER PRIMARY KEY, head BLOB, at_ns INTEGER)
+"""
+"""Stands empty in a ledger; a copy made by `adapters.stores.backup` says in it behind which record it was made."""
+
+
 class JournalConnectionPool(SQLiteConnectionPool):
     """Connections with the settings that a journal needs; the library leaves them at their defaults."""
 
     def _create_connection(self) -> SQLiteConnection:
+        if READ_ONLY in self.db_name:
+            self.is_journal_mode_wal = True  # as the file is: a backup has no log, and nothing may be written
         connection = super()._create_connection()
         cursor = connection.cursor()
         for pragma in PRAGMAS:
@@ -66,6 +77,7 @@ class JournalRecorder(SQLiteApplicationRecorder):
         return [
             *super().construct_create_table_statements(),
             SUBMISSIONS_TABLE,
+            MARKS_TABLE,
             "CREATE TABLE IF NOT EXISTS spans (position INTEGER PRIMARY KEY, first_seq INTEGER, last_seq INTEGER)",
             "CREATE INDEX IF NOT EXISTS spans_by_last_seq ON spans (last_seq)",
         ]
@@ -103,8 +115,10 @@ class SQLiteStore:
             lock(self._lock, path)
         try:
             prepare(path, writable=writable)
-            self._datastore = JournalDatastore(str(path) if writable else f"{path.absolute().as_uri()}?mode=ro")
+            self._datastore = JournalDatastore(str(path) if writable else f"{path.absolute().as_uri()}{READ_ONLY}")
             self._recorder = JournalRecorder(self._datastore)
+            self._head_file = HeadFile(Path(f"{path}.head"))
+            self._first = b""
             if writable:
                 self._recorder.create_table()
         except BaseException:
@@ -127,11 +141,16 @@ class SQLiteStore:
             self._recorder.insert_events(events, spans=spans, keys=keys)
         except (PersistenceError, sqlite3.Error) as problem:
             raise Refused(Code.COMMIT_FAILED, "position", after + 1, str(problem)) from problem
+        self._first = self._first or self.digest(1)
+        self._head_file.write(self._first, after + len(entries), entries[-1][1])
 
     def entries(self, after: int = 0) -> Iterator[Entry]:
-        """Records behind a position, in order."""
+        """Records behind a position, in order. Raises Refused (RECORD_DAMAGED) where the file cannot be read."""
         while True:
-            events = self._recorder.select_events(STREAM, gt=after, limit=READ_AT_ONCE)
+            try:
+                events = self._recorder.select_events(STREAM, gt=after, limit=READ_AT_ONCE)
+            except (PersistenceError, sqlite3.Error) as problem:
+                raise Refused(Code.RECORD_DAMAGED, "position", after + 1, str(problem)) from problem
             yield from (Entry(event.originator_version, event.topic, event.state) for event in events)
             if len(events) < READ_AT_ONCE:
                 return
@@ -162,8 +181,26 @@ class SQLiteStore:
         found = self._one("SELECT * FROM submissions WHERE actor = ? AND command_id = ?", (actor, command_id))
         return Key(*found) if found else None
 
+    def fork_due(self) -> ForkDue | None:
+        """Whether this file is a copy from a backup, or lacks records of which the head file knows."""
+        head, known = self.head(), self._head_file.read()
+        if head is None:
+            return None
+        position, digest = head.position, hashlib.sha256(head.state).digest()
+        if known is None or known.first != self.digest(1):
+            known = Known(b"", position, b"")
+        (marked,) = self._one("SELECT MAX(position) FROM backup_marks", ())
+        if marked is not None and marked >= position:
+            return ForkDue(RESTORED, position, digest, max(known.position, position))
+        if known.position > position:
+            return ForkDue(OLDER, position, digest, known.position)
+        if known.previous and known.position > 1 and self.digest(known.position - 1) != known.previous:
+            return ForkDue(OTHER, position, digest, known.position)
+        return None
+
     def close(self) -> None:
         """Close all connections and let the next writer in."""
+        self._head_file.close()
         self._datastore.close()
         if self._lock:
             self._lock.release()
@@ -184,6 +221,17 @@ def lock(file_lock: FileLock, path: Path) -> None:
         raise Refused(
             Code.LEDGER_LOCKED, "ledger", str(path), "one writer at a time; readers open it read-only"
         ) from None
+
+
+@contextmanager
+def take_lock(path: Path) -> Iterator[None]:
+    """Hold the writer's lock of a ledger, there or not, for the time of a block. Raises Refused (LEDGER_LOCKED)."""
+    writer = FileLock(f"{path}.lock")
+    lock(writer, path)
+    try:
+        yield
+    finally:
+        writer.release()
 
 
 def prepare(path: Path, *, writable: bool) -> None:

@@ -4,6 +4,7 @@ A page's body is its columns one after the other, little-endian, without padding
 record's header. The canonical bytes of a fact do not depend on the page it lies in (contract K8).
 """
 
+import functools
 import re
 import struct
 from collections.abc import Iterator
@@ -13,16 +14,20 @@ import msgspec
 import numpy as np
 
 from ledger.codes import Code, Refused
-from ledger.facts import TOPIC_OF, TOPICS, Fact, Stamped
-from ledger.rows import PAGE_DTYPES, SUBMISSION_FIELDS, SUBMISSION_TEXTS, SUBMISSIONS
+from ledger.facts import TOPIC_OF, Fact, Stamped
+from ledger.journal.versions import VERSIONS, Versions
+from ledger.rows import SUBMISSION_FIELDS, SUBMISSION_TEXTS, SUBMISSIONS
 from ledger.tables import Array
 
 MAX_PAGE_FACTS: Final = 65_536
 SUBMISSION_NAMES: Final = (*(name for name, _ in SUBMISSION_FIELDS), *SUBMISSION_TEXTS)
 TEXT_DTYPE: Final = "S"
 
+Columns = tuple[tuple[str, str], ...]
+"""Names and dtypes of the columns of a page, in order."""
 
-def layout(dtype: Any) -> tuple[tuple[str, str], ...]:
+
+def layout(dtype: Any) -> Columns:
     """Names and little-endian dtypes of the columns of rows."""
     return tuple((name, dtype[name].str) for name in dtype.names or ())
 
@@ -38,41 +43,46 @@ def encode_columns(rows: Array) -> bytes:
     return b"".join(np.ascontiguousarray(rows[name]).tobytes() for name in rows.dtype.names or ())
 
 
-def decode_columns(topic: str, columns: tuple[tuple[str, str], ...], count: int, body: bytes) -> Array:
-    """The rows of a page, aligned as in memory. Raises Refused for a topic, layout or length that is not ours."""
-    if topic in PAGE_DTYPES:
-        dtype = PAGE_DTYPES[topic]
+@functools.lru_cache(maxsize=1024)
+def submission_dtype(columns: Columns) -> Any:
+    """Rows of a page of submissions, whose texts are as wide as its header says."""
+    return np.dtype([*SUBMISSION_FIELDS, *(column for column in columns[len(SUBMISSION_FIELDS) :] if text(column))])
+
+
+@functools.lru_cache(maxsize=1024)
+def layout_of(dtype: Any) -> tuple[Columns, int]:
+    """Columns of rows, and the bytes that one row has in a page."""
+    return layout(dtype), sum(dtype[name].itemsize for name in dtype.names)
+
+
+def page_dtype(topic: str, columns: Columns, count: int, size: int, versions: Versions = VERSIONS) -> Any:
+    """The rows behind a page of `size` bytes. Raises Refused for a topic, layout or length that is not ours."""
+    if topic in versions.pages:
+        dtype = versions.pages[topic]
     elif topic == SUBMISSIONS:
-        dtype = np.dtype(
-            [*SUBMISSION_FIELDS, *(column for column in columns[len(SUBMISSION_FIELDS) :] if text(column))]
-        )
+        dtype = submission_dtype(columns)
     else:
         raise Refused(Code.TOPIC_UNKNOWN, "topic", topic, "written by a newer version of this program")
-    if layout(dtype) != columns or (topic == SUBMISSIONS and dtype.names != SUBMISSION_NAMES):
+    ours, row_size = layout_of(dtype)
+    if ours != columns or (topic == SUBMISSIONS and dtype.names != SUBMISSION_NAMES):
         raise Refused(Code.RECORD_DAMAGED, "columns", columns, f"the layout of {topic}")
-    if not 0 < count <= MAX_PAGE_FACTS or len(body) != sum(dtype[name].itemsize for name, _ in columns) * count:
-        raise Refused(Code.RECORD_DAMAGED, "body", len(body), f"1 to {MAX_PAGE_FACTS} facts of {topic}")
-    rows = np.zeros(count, dtype)
-    at = 0
-    for name, _ in columns:
-        size = dtype[name].itemsize * count
-        rows[name] = np.frombuffer(body, dtype[name], count, at)
-        at += size
-    return rows
+    if not 0 < count <= MAX_PAGE_FACTS or size != row_size * count:
+        raise Refused(Code.RECORD_DAMAGED, "body", size, f"1 to {MAX_PAGE_FACTS} facts of {topic}")
+    return dtype
 
 
-def decode_fact(topic: str, body: bytes) -> Fact:
-    """A rare fact. Raises Refused for an unknown topic or a body that does not fit it."""
-    if topic not in TOPICS:
+def decode_fact(topic: str, body: bytes, versions: Versions = VERSIONS) -> Fact:
+    """A rare fact as it was written. Raises Refused for an unknown topic or a body that does not fit it."""
+    if topic not in versions.facts:
         raise Refused(Code.TOPIC_UNKNOWN, "topic", topic, "written by a newer version of this program")
     try:
-        return msgspec.msgpack.decode(body, type=TOPICS[topic])
+        return msgspec.msgpack.decode(body, type=versions.facts[topic])
     except msgspec.MsgspecError as problem:
         raise Refused(Code.RECORD_DAMAGED, topic, str(problem), "a body of this topic") from None
 
 
 def canonical_fact(stamped: Stamped) -> bytes:
-    """Canonical bytes of a rare fact."""
+    """Canonical bytes of a rare fact of the current version of its topic."""
     seq, at_ns, fact = stamped
     return canonical(TOPIC_OF[type(fact)], seq, struct.pack("<q", at_ns) + msgspec.msgpack.encode(fact))
 

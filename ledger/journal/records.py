@@ -8,14 +8,26 @@ Record 1 holds `ledger.opened`, which names the algorithm.
 
 import hashlib
 import struct
-from collections.abc import Iterable, Iterator
-from typing import Final, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final, NamedTuple
 
 import msgspec
+import numpy as np
 
 from ledger.codes import Code, Refused
 from ledger.facts import TOPIC_OF, Stamped
-from ledger.journal.pages import MAX_PAGE_FACTS, decode_columns, decode_fact, encode_columns, layout
+from ledger.journal.columns import fill_rows
+from ledger.journal.pages import (
+    MAX_PAGE_FACTS,
+    canonical,
+    canonical_rows,
+    decode_fact,
+    encode_columns,
+    layout,
+    page_dtype,
+)
+from ledger.journal.versions import VERSIONS, Versions
+from ledger.rows import SUBMISSIONS
 from ledger.tables import Array
 
 ALGORITHM: Final = "sha256"
@@ -39,22 +51,52 @@ class Header(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Record(NamedTuple):
-    """A stored record: its position from 1 on, its header, its body and its own hash."""
+    """A stored record: its position from 1 on, its header, its body and its own hash; and what can be read."""
 
     position: int
     header: Header
     body: bytes
     digest: bytes
+    versions: Versions = VERSIONS
 
     @property
     def fact(self) -> Stamped:
-        """The rare fact of a record without columns."""
-        return Stamped(self.header.first_seq, self.header.at_ns, decode_fact(self.header.topic, self.body))
+        """The rare fact of a record without columns, as the current version of its topic."""
+        topic = self.header.topic
+        _, fact = self.versions.current(topic, decode_fact(topic, self.body, self.versions))
+        return Stamped(self.header.first_seq, self.header.at_ns, fact)
+
+    @property
+    def dtype(self) -> Any:
+        """Layout of the rows of a page. Raises Refused when topic, columns and length do not fit each other."""
+        header = self.header
+        return page_dtype(header.topic, header.columns, header.count, len(self.body), self.versions)
 
     @property
     def rows(self) -> Array:
-        """The rows of a page."""
-        return decode_columns(self.header.topic, self.header.columns, self.header.count, self.body)
+        """The rows of a page, as it was written."""
+        return fill_rows(self.dtype, [(self.header.count, self.body)])
+
+    @property
+    def page(self) -> tuple[str, Array]:
+        """Topic and rows of a page in its current version."""
+        return self.versions.current(self.header.topic, self.rows)
+
+    @property
+    def seqs(self) -> Array:
+        """Sequence numbers of a page. Raises Refused where they do not rise, or are not those of the header."""
+        header, dtype = self.header, self.dtype
+        seqs = np.frombuffer(self.body, dtype["seq"], header.count)
+        if (seqs[0], seqs[-1]) != (header.first_seq, header.last_seq) or not (seqs[1:] > seqs[:-1]).all():
+            raise Refused(Code.RECORD_DAMAGED, "position", self.position, "seq rises from first_seq to last_seq")
+        return seqs
+
+    def canonical(self) -> Iterator[tuple[int, bytes]]:
+        """Sequence number and canonical bytes of each fact, of the version in which it was written (contract K8)."""
+        if self.header.columns:
+            return canonical_rows(self.header.topic, self.rows)
+        seq, payload = self.header.first_seq, struct.pack("<q", self.header.at_ns) + self.body
+        return iter([(seq, canonical(self.header.topic, seq, payload))])
 
 
 class Draft(NamedTuple):
@@ -111,18 +153,21 @@ def chain(drafts: Iterable[Draft], previous: bytes, policy: int) -> Iterator[tup
         yield draft.topic, state, previous
 
 
-def parse(position: int, state: bytes) -> Record:
+def parse(position: int, state: bytes, versions: Versions = VERSIONS) -> Record:
     """A record from its stored bytes, of any format. Raises Refused (RECORD_DAMAGED) naming the position."""
     try:
         (length,) = LENGTH.unpack_from(state)
         header = msgspec.msgpack.decode(state[LENGTH.size : LENGTH.size + length], type=Header)
-    except (struct.error, msgspec.MsgspecError, UnicodeDecodeError) as problem:
+    except (struct.error, TypeError, msgspec.MsgspecError, UnicodeDecodeError) as problem:
         raise Refused(Code.RECORD_DAMAGED, "position", position, str(problem)) from None
-    return Record(position, header, state[LENGTH.size + length :], hashlib.sha256(state).digest())
+    return Record(position, header, state[LENGTH.size + length :], hashlib.sha256(state).digest(), versions)
 
 
 class Decoded(NamedTuple):
-    """The facts of some consecutive records, complete: no sequence number between its first and last is missing."""
+    """The facts of some consecutive records, complete: no sequence number between its first and last is missing.
+
+    Facts and pages are of the current versions of their topics.
+    """
 
     facts: list[Stamped]
     pages: dict[str, list[Array]]
@@ -131,31 +176,75 @@ class Decoded(NamedTuple):
     digest: bytes  # of the last record
 
 
-def segments(records: Iterable[Record], next_seq: int | None = None) -> Iterator[Decoded]:
-    """Group records so that each group's facts are dense, and none mixes rare facts with pages.
+def groups(records: Iterable[Record], next_seq: int | None = None) -> Iterator[list[Record]]:
+    """Group records so that each group's facts are dense: a rare fact alone, or pages.
 
     Facts of several topics interleave by `seq` over the pages of a group, whose first record holds the first of
     them. `next_seq` is the first expected number, None to start where the records start.
-    Raises Refused (SEQUENCE_GAP) for a gap or a repetition.
+    Raises Refused (SEQUENCE_GAP) for a gap or a repetition, RECORD_DAMAGED for a page that does not fit its header.
     """
-    pages: dict[str, list[Array]] = {}
+    group: list[Record] = []
+    seqs: list[Array] = []
     count = last = 0
     for record in records:
         header = record.header
         next_seq = header.first_seq if next_seq is None else next_seq
-        if not header.columns:
-            if count or header.first_seq != next_seq:
-                raise Refused(Code.SEQUENCE_GAP, "position", record.position, f"expected seq {next_seq}")
-            yield Decoded([record.fact], {}, record.position, header.last_seq, record.digest)
-            next_seq += 1
-            continue
-        pages.setdefault(header.topic, []).append(record.rows)
-        count += header.count
-        last = max(last, header.last_seq)
-        if next_seq + count - 1 == last:
-            yield Decoded([], pages, record.position, last, record.digest)
-            next_seq, pages, count = last + 1, {}, 0
-        elif next_seq + count - 1 > last:
+        if header.columns:
+            group.append(record)
+            seqs.append(record.seqs)
+            count += header.count
+            last = max(last, header.last_seq)
+        else:
+            group, last, count = [*group, record], max(last, header.last_seq), count + 1
+        expected = next_seq + count - 1
+        if expected > last or (not header.columns and (len(group) > 1 or header.first_seq != next_seq)):
             raise Refused(Code.SEQUENCE_GAP, "position", record.position, f"expected seq {next_seq}")
+        if expected == last:
+            if not is_dense(seqs, next_seq, count):
+                raise Refused(Code.SEQUENCE_GAP, "position", record.position, f"a seq from {next_seq} on stands twice")
+            yield group
+            next_seq, group, seqs, count = last + 1, [], [], 0
     if count:
         raise Refused(Code.SEQUENCE_GAP, "seq", next_seq, "the journal ends inside a group of pages")
+
+
+def is_dense(seqs: Sequence[Array], first: int, count: int) -> bool:
+    """Whether `count` numbers, none above `first` + `count` - 1, are all from `first` on, each once."""
+    if len(seqs) < 2:  # noqa: PLR2004 - one page rises by itself
+        return True
+    seen = np.zeros(count, np.bool_)
+    for page in seqs:
+        if page[0] < first:
+            return False
+        seen[page - first] = True
+    return bool(seen.all())
+
+
+def decoded(group: Sequence[Record]) -> Decoded:
+    """The facts of a group; the pages of a topic become one array, those of submissions stay apart."""
+    last = group[-1]
+    if not last.header.columns:
+        return Decoded([last.fact], {}, last.position, last.header.last_seq, last.digest)
+    by_topic: dict[str, list[Record]] = {}
+    for record in group:
+        by_topic.setdefault(record.header.topic, []).append(record)
+    pages: dict[str, list[Array]] = {}
+    for topic, records in by_topic.items():
+        if topic == SUBMISSIONS:  # their texts differ in width
+            pages[topic] = [record.rows for record in records]
+            continue
+        bodies = [(record.header.count, record.body) for record in records]
+        name, rows = last.versions.current(topic, fill_rows(records[0].dtype, bodies))
+        pages.setdefault(name, []).append(rows)
+    return Decoded([], pages, last.position, max(record.header.last_seq for record in group), last.digest)
+
+
+def segments(records: Iterable[Record], next_seq: int | None = None) -> Iterator[Decoded]:
+    """The facts of each group of records: see `groups`."""
+    return map(decoded, groups(records, next_seq))
+
+
+def canonical_facts(records: Iterable[Record]) -> Iterator[bytes]:
+    """Canonical bytes of all facts in order, however they are paged (contract K8)."""
+    for group in groups(records):
+        yield from (packed for _, packed in sorted(item for record in group for item in record.canonical()))

@@ -22,6 +22,18 @@ class Entry(NamedTuple):
     state: bytes
 
 
+class ForkDue(NamedTuple):
+    """Why a journal may not be written on as it is, and where it stands: see `ledger.forks`."""
+
+    cause: str  # RESTORED, OLDER or OTHER
+    position: int
+    head: bytes  # hash of the record at this position
+    known_position: int  # the highest that anything knows of
+
+
+RESTORED, OLDER, OTHER = "restored", "older", "other"
+
+
 class Store(Protocol):
     """A place for records in order, with the keys of submissions in the same transaction."""
 
@@ -56,6 +68,9 @@ class Store(Protocol):
 
     def key(self, actor: str, command_id: str) -> Key | None:
         """The submission of this actor with this command id, if there was one."""
+
+    def fork_due(self) -> ForkDue | None:
+        """Whether this is a restored copy, or one that lacks records that were known: then it needs a fork first."""
 
     def close(self) -> None:
         """Give back what the store holds."""

@@ -16,9 +16,10 @@ import pytest
 
 from ledger import facts
 from ledger.codes import Code, Refused
-from ledger.facts import TOPIC_OF, TOPICS, Fact, Stamped
+from ledger.facts import TOPIC_OF, Fact, Stamped
 from ledger.journal.pages import canonical_fact, canonical_rows, decode_fact, submission_rows
 from ledger.journal.records import GENESIS, chain, draft_fact, draft_pages, parse
+from ledger.journal.versions import VERSIONS
 from ledger.rows import MISSING, PAGE_DTYPES, SUBMISSION_FIELDS, SUBMISSIONS
 
 GOLDEN = Path(__file__).parents[1] / "data" / "facts.jsonl"
@@ -58,6 +59,7 @@ def rare_facts() -> Iterator[Fact]:
     yield facts.MarketOpened(1)
     yield facts.MarketClosed(2)
     yield facts.AgreementSettled(1, 2024, 98, 7, 23_175_000, 231_750, 695, 463, 1_000, 232, "协议-2024-002")
+    yield facts.LedgerForked(98_765, SHA, "restored", 98_801, DOCUMENT)
     yield facts.CommandRefused("SettleAgreement", 2, 211, "zones", "0 -> 3", "a passage of the policy")
 
 
@@ -144,10 +146,10 @@ def by_topic(one: dict[str, Any]) -> str:
 
 
 def test_every_topic_has_one_golden_line() -> None:
-    assert sorted(map(by_topic, LINES)) == sorted([*TOPICS, *PAGE_DTYPES, SUBMISSIONS])
+    assert sorted(map(by_topic, LINES)) == sorted([*VERSIONS.facts, *VERSIONS.pages, SUBMISSIONS])
 
 
-@pytest.mark.parametrize("one", [one for one in LINES if one["topic"] in TOPICS], ids=by_topic)
+@pytest.mark.parametrize("one", [one for one in LINES if one["topic"] in VERSIONS.facts], ids=by_topic)
 def test_a_rare_fact_is_read_and_written_as_ever(one: dict[str, Any]) -> None:
     canonical, record = bytes.fromhex(one["canonical"]), bytes.fromhex(one["record"])
     topic, seq, payload = parted(canonical)
@@ -159,7 +161,7 @@ def test_a_rare_fact_is_read_and_written_as_ever(one: dict[str, Any]) -> None:
     assert next(chained([draft_fact(stamped)])) == record
 
 
-@pytest.mark.parametrize("one", [one for one in LINES if one["topic"] not in TOPICS], ids=by_topic)
+@pytest.mark.parametrize("one", [one for one in LINES if one["topic"] not in VERSIONS.facts], ids=by_topic)
 def test_a_page_is_read_and_written_as_ever(one: dict[str, Any]) -> None:
     canonical, record = bytes.fromhex(one["canonical"]), bytes.fromhex(one["record"])
     rows = parse(1, record).rows
@@ -173,10 +175,10 @@ def test_a_page_is_read_and_written_as_ever(one: dict[str, Any]) -> None:
 def test_the_header_of_a_record_is_as_ever(one: dict[str, Any]) -> None:
     header = msgspec.to_builtins(parse(1, bytes.fromhex(one["record"])).header)
     assert header[:8] == [1, header[1], one["topic"], POLICY, SEQ, SEQ, 1, AT_NS]
-    assert [name for name, _ in header[8]] == ([] if one["topic"] in TOPICS else list(one["fields"]))
+    assert [name for name, _ in header[8]] == ([] if one["topic"] in VERSIONS.facts else list(one["fields"]))
 
 
-@pytest.mark.parametrize("one", [one for one in LINES if one["topic"] in TOPICS], ids=by_topic)
+@pytest.mark.parametrize("one", [one for one in LINES if one["topic"] in VERSIONS.facts], ids=by_topic)
 def test_a_body_that_does_not_fit_its_topic_is_refused(one: dict[str, Any]) -> None:
     body = parse(1, bytes.fromhex(one["record"])).body
     values = msgspec.msgpack.decode(body)

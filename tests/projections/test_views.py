@@ -252,7 +252,7 @@ def test_views_of_a_journal_that_was_put_back_are_rebuilt(ledger: Path, tmp_path
     world.exchange.close()
     shutil.copy(ledger, tmp_path / "ledger.db")  # from a backup; the views beside it were not put back
     expected = rebuilt(ledger, tmp_path / "rebuilt.views.db")
-    with shuiquan.open(tmp_path / "ledger.db") as exchange:
+    with shuiquan.open(tmp_path / "ledger.db", readonly=True) as exchange:
         exchange.holdings()
     assert tables(tmp_path / "ledger.db.views") == expected
 

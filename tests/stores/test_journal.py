@@ -146,7 +146,7 @@ def test_a_rewritten_record_is_found_until_the_whole_chain_is_redone(ledger: Pat
     assert (after.records, after.facts, after.totals) == (before.records, before.facts, before.totals)
 
 
-def test_a_deleted_tail_is_seen_by_a_head_kept_outside_alone(populated: Path, ledger: Path) -> None:
+def test_a_deleted_tail_is_seen_by_the_head_file_or_by_a_head_kept_outside(populated: Path, ledger: Path) -> None:
     world = resumed(ledger)
     kept = verified(ledger)
     world.operator(DepositMoney(party="P-A", amount_fen=100, reference="later"))
@@ -156,6 +156,10 @@ def test_a_deleted_tail_is_seen_by_a_head_kept_outside_alone(populated: Path, le
         connection.execute("DELETE FROM spans WHERE position > ?", (kept.records,))
         connection.execute("DELETE FROM submissions WHERE first_seq > ?", (kept.facts,))
     assert verified(ledger) == kept == verified(populated)
+    with pytest.raises(Refused) as caught:  # the head file beside it knows more
+        shuiquan.open(ledger, clock=world.clock)
+    assert caught.value.code == Code.LEDGER_OLDER
+    Path(f"{ledger}.head").unlink()
     world.exchange = shuiquan.open(ledger, clock=world.clock)
     world.check()
     world.exchange.close()

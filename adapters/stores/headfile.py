@@ -1,0 +1,64 @@
+"""The head file: how far a ledger got, in a line beside it, so that an older copy put in its place is noticed.
+
+It is written after every commit and never synced: it may be behind the journal, never ahead of it. The line names the
+hash of the first record, which says of which ledger, the last position, and the hash of the record before that.
+"""
+
+import re
+from contextlib import suppress
+from io import FileIO
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import msgspec
+
+from ledger.journal.records import LENGTH, Header
+
+LINE: Final = re.compile(rb"shuiquan-head 1 ([0-9a-f]{64}) ([0-9]{20}) ([0-9a-f]{64})\n")
+
+
+class Known(NamedTuple):
+    """What is known of a ledger."""
+
+    first: bytes  # hash of record 1
+    position: int
+    previous: bytes  # hash of the record before that position, as the record there says
+
+
+class HeadFile:
+    """The file beside a ledger."""
+
+    def __init__(self, path: Path) -> None:
+        """A file that is made with the first commit."""
+        self._path = path
+        self._file: FileIO | None = None
+
+    def read(self) -> Known | None:
+        """What is known, None where there is no such file or nobody could have written it."""
+        try:
+            found = LINE.fullmatch(self._path.read_bytes())
+        except OSError:
+            return None
+        if not found:
+            return None
+        return Known(bytes.fromhex(found[1].decode()), int(found[2]), bytes.fromhex(found[3].decode()))
+
+    def write(self, first: bytes, position: int, record: bytes) -> None:
+        """Note the last record. A failure costs a warning later, never the commit, which is durable already."""
+        line = f"shuiquan-head 1 {first.hex()} {position:020} {previous_of(record).hex()}\n"
+        with suppress(OSError):
+            self._file = self._file or FileIO(self._path, "r+" if self._path.exists() else "w+")
+            self._file.seek(0)
+            self._file.write(line.encode())
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file:
+            self._file.close()
+            self._file = None
+
+
+def previous_of(record: bytes) -> bytes:
+    """The hash of the record before one."""
+    (length,) = LENGTH.unpack_from(record)
+    return msgspec.msgpack.decode(record[LENGTH.size : LENGTH.size + length], type=Header).previous

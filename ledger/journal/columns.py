@@ -1,0 +1,80 @@
+"""From the columns of pages to rows in memory: one compiled pass over the rows, not one a column.
+
+A page holds a column after the other, kernels want a fact in one place. Most of the time of reading a journal goes
+into this turn, so numbers are moved by a kernel; only texts and digests go column by column.
+"""
+
+import functools
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from ledger.compiled import kernel
+from ledger.tables import Array
+
+WORDS: Final = (np.dtype(np.int64), np.dtype(np.int32), np.dtype(np.int16), np.dtype(np.int8))
+
+
+class Moves(NamedTuple):
+    """Columns of one width that the kernel can move, counted in words of that width."""
+
+    word: Any
+    offsets: Array  # int64, of a column in a row
+    begins: Array  # int64, bytes before a column in a page, for each of its facts
+
+
+class Plan(NamedTuple):
+    """How the rows of a layout are filled."""
+
+    moves: tuple[Moves, ...]
+    others: tuple[tuple[str, int], ...]  # columns that numpy moves, and the bytes before them for each fact
+
+
+@functools.lru_cache(maxsize=1024)
+def plan_of(dtype: Any) -> Plan:
+    """The plan of a layout: a number that lies on a multiple of its width, in page and row, is moved by the kernel."""
+    begins, before = {}, 0
+    for name in dtype.names:
+        begins[name] = before
+        before += dtype[name].itemsize
+    moves, moved = [], set()
+    for word in WORDS:
+        size = word.itemsize
+        names = [
+            name
+            for name in dtype.names
+            if dtype[name].kind == "i"
+            and dtype[name].itemsize == size
+            and not (dtype.itemsize % size or dtype.fields[name][1] % size or begins[name] % size)
+        ]
+        if names:
+            offsets = np.array([dtype.fields[name][1] // size for name in names], np.int64)
+            moves.append(Moves(word, offsets, np.array([begins[name] for name in names], np.int64)))
+            moved |= set(names)
+    return Plan(tuple(moves), tuple((name, begin) for name, begin in begins.items() if name not in moved))
+
+
+def fill_rows(dtype: Any, pages: Sequence[tuple[int, bytes]]) -> Array:
+    """The rows of some pages (facts, body) of one layout as one array. Bodies have been checked to be long enough."""
+    plan = plan_of(dtype)
+    rows = np.zeros(sum(count for count, _ in pages), dtype)
+    words = [rows.view(moves.word).reshape(len(rows), -1) for moves in plan.moves]
+    start = 0
+    for count, body in pages:
+        for into, moves in zip(words, plan.moves, strict=True):
+            size = moves.word.itemsize
+            source = np.frombuffer(body, moves.word, len(body) // size)
+            move_words(into, source, moves.offsets, moves.begins * count // size, start, count)
+        for name, begin in plan.others:
+            rows[name][start : start + count] = np.frombuffer(body, dtype[name], count, begin * count)
+        start += count
+    return rows
+
+
+@kernel
+def move_words(into: Any, source: Any, offsets: Any, begins: Any, start: int, count: int) -> None:
+    """Fill rows from `start` on, word by word."""
+    for row in range(count):
+        for column in range(len(offsets)):
+            into[start + row, offsets[column]] = source[begins[column] + row]
