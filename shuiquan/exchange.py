@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
+from adapters.audit.notary import Notary
 from adapters.stores.parties import PartyRegister, sealed
 from adapters.stores.sqlite import SQLiteStore
 from adapters.stores.views import Views
 from ledger import commands
 from ledger.answers import Answer
+from ledger.audit.checkpoints import Sink
 from ledger.codes import Code, Refused
 from ledger.commands import Command, Role
 from ledger.decider import Decider
@@ -55,10 +57,12 @@ class Exchange:
     """
 
     def __init__(
-        self, store: SQLiteStore, writer: Writer, views: Views, parties: PartyRegister, clock: Clock, *, writable: bool
-    ) -> None:
+        self, store: SQLiteStore, writer: Writer, views: Views, parties: PartyRegister, notary: Notary, clock: Clock,
+        *, writable: bool,
+    ) -> None:  # fmt: skip
         """Put together by `shuiquan.open`."""
         self._store, self._writer, self._views, self._parties = store, writer, views, parties
+        self._notary = notary
         self._clock = clock
         self._writable = writable
         self._committed = threading.Condition()
@@ -263,6 +267,32 @@ class Exchange:
             for topic, pages in decoded.pages.items():
                 found += [item for page in pages for item in canonical_rows(topic, page)]
             yield from (packed for _, packed in sorted(found))
+
+    # auditing
+
+    def checkpoint(self, sink: Sink, progress: Progress | None = None) -> str:
+        """Seal all facts up to the position of this exchange in a sink (`docs/audit.md`); returns the signed note.
+
+        Raises Refused: JOURNAL_SHORTER or CHECKPOINT_DIFFERS when the sink has another history of this ledger,
+        SINK_FAILED, KEY_INVALID.
+        """
+        with self._committed:
+            position, state_hash_ = self.position, state_hash(self.state)
+        return self._notary.checkpoint(
+            sink, self._clock(), position=position, state_hash=state_hash_, progress=progress
+        )
+
+    def receipt(self, actor: str, command_id: str) -> str:
+        """A signed note that says where a submission of this actor is recorded; verified by `verifier_key`.
+
+        Raises Refused (NOT_RECORDED) where no such command id of this actor is recorded.
+        """
+        return self._notary.receipt(actor, command_id)
+
+    @property
+    def verifier_key(self) -> str:
+        """The public key with which this ledger's checkpoints and receipts are verified."""
+        return self._notary.verifier
 
     # ending
 

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from adapters.audit.files import AUDIT_FILES
+from adapters.audit.notary import Notary
 from adapters.stores.parties import PartyRegister
 from adapters.stores.sqlite import SQLiteStore, lock
 from adapters.stores.views import Views
@@ -61,7 +63,7 @@ def open_exchange(
         raise
     if not readonly:
         parties.keep_only(commitments(writer.state))  # a crash may have left what was never recorded
-    return Exchange(store, writer, views, parties, clock, writable=not readonly)
+    return Exchange(store, writer, views, parties, Notary(store, path), clock, writable=not readonly)
 
 
 def remove_ledger(target: str | Path) -> None:
@@ -69,7 +71,7 @@ def remove_ledger(target: str | Path) -> None:
     path = parse_target(target).resolve()
     writer = FileLock(f"{path}.lock")
     lock(writer, path)
-    for beside in ("", "-wal", "-shm", ".views", ".views-wal", ".views-shm", ".persons", ".key"):
+    for beside in ("", "-wal", "-shm", ".views", ".views-wal", ".views-shm", ".persons", ".key", *AUDIT_FILES):
         Path(f"{path}{beside}").unlink(missing_ok=True)
     writer.release()
 

@@ -17,7 +17,7 @@ import msgspec
 import pytest
 
 import shuiquan
-from adapters.cli.app import Product, build
+from adapters.cli.app import build
 from adapters.registry.cells import UNITS
 from adapters.registry.sheets import SHEETS, Sheet
 from ledger.codes import REASON_TEXT, Code
@@ -143,8 +143,7 @@ def run_python(page: Path) -> dict[str, Any]:
 
 
 def command_line() -> Any:
-    parts = (product.open_ledger, product.verify_ledger, product.run_demo, product.compile_kernels, product.run_bench)
-    return build(Product(*parts))
+    return build(product.product())
 
 
 @pytest.mark.usefixtures("folder")

@@ -1,38 +1,24 @@
 """The command `shuiquan`. What it works on is handed in, so this room knows no exchange (see `shuiquan.__main__`)."""
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 from rich.markup import escape
 
 from adapters.cli import columns, queries
+from adapters.cli.audit import add_audit
+from adapters.cli.options import Flag, Json, Ledger, Limit
+from adapters.cli.product import Product
 from adapters.cli.show import Cell, console, print_json, print_table, progress_bar
 from adapters.meters.frames import describe, parse_hex
 from adapters.registry.importer import import_register
-from ledger.audit import Verification
-from ledger.units import show_m3, show_yuan
 
 SHOWN_TO_PEOPLE = 20
-
-Ledger = Annotated[Path, Parameter(name="--ledger", help="file of the ledger, such as out/yongchuan.db")]
-Json = Annotated[bool, Parameter(name="--json", negative="", help="print JSON for programs")]
-Flag = Annotated[bool, Parameter(negative="")]
-Limit = Annotated[int | None, Parameter(help="rows to print; a table shows 20, JSON all")]
-
-
-class Product(NamedTuple):
-    """What the composition root hands to the command line."""
-
-    open: Callable[..., Any]  # path, readonly -> exchange
-    verify: Callable[..., Verification]  # path, progress
-    demo: Callable[[Path, int], None]
-    compile: Callable[[], float]
-    bench: Callable[[list[str]], int]
 
 
 def build(product: Product) -> App:
@@ -51,6 +37,7 @@ def build(product: Product) -> App:
     for name, text in groups.items():
         app.command(App(name=name, help=text, version_flags=[]))
     add_queries(app, product)
+    add_audit(app["audit"], product)
     add_tools(app, product)
     return app
 
@@ -150,20 +137,7 @@ def add_queries(app: App, product: Product) -> None:
 
 
 def add_tools(app: App, product: Product) -> None:
-    """Commands that check, decode, import, rebuild and measure."""
-
-    @app["audit"].command(name="verify")
-    def audit_verify(*, ledger: Ledger, json: Json = False) -> None:
-        """Check the chain, the numbering, the sums and the caps of every fact. 核验账本。
-
-        Example: shuiquan audit verify --ledger out/yongchuan.db
-        """
-        with progress_bar("核验 verifying") as done:
-            found = product.verify(ledger, lambda _, seq: done(seq))
-        if json:
-            print_json(found._asdict())
-        else:
-            print_verification(found)
+    """Commands that decode, import, rebuild and measure."""
 
     @app["meters"].command(name="decode")
     def meters_decode(frame: str, /, *, json: Json = False) -> None:
@@ -270,14 +244,3 @@ def add_tools(app: App, product: Product) -> None:
         Example: shuiquan bench pilot --json, or shuiquan bench matching --quick
         """
         raise SystemExit(product.bench(list(arguments)))
-
-
-def print_verification(found: Verification) -> None:
-    """Print a verification for people."""
-    console.print(f"[green]✓[/] 链完整 chain intact: {found.records:,} records, {found.facts:,} facts")
-    console.print(f"  末端哈希 head  {found.head}")
-    console.print(f"  状态哈希 state {found.state_hash}")
-    for unit, total in sorted(found.totals.items()):
-        name = "资金 money" if unit < 0 else f"水源 source {unit // 10_000}, {unit % 10_000}"
-        console.print(f"  试算平衡 sum   {name}: {show_yuan(total) if unit < 0 else show_m3(total)}")
-    console.print(f"[green]✓[/] 总量控制 all {found.caps} caps hold")

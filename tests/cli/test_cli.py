@@ -9,12 +9,17 @@ from typing import Any
 
 import pytest
 
-from adapters.cli.app import Product, build
+from adapters.cli.app import build
+from adapters.cli.product import Product
 from adapters.meters.szy206 import Measurement, ReportTime, SelfReport, encode
 from tests.cli.commands import Demo, Imports, Small, run, together
 
 QUERIES = ("holdings", "usage", "trades", "readings", "journal")
-COMMANDS = (*QUERIES, "audit verify", "meters decode", "register import", "views rebuild", "demo", "compile", "bench")
+AUDIT = ("verify", "checkpoint", "key", "change-key", "receipt", "prove", "witness", "check-proof")
+COMMANDS = (
+    *QUERIES, *(f"audit {name}" for name in AUDIT), "meters decode", "register import", "views rebuild", "demo",
+    "compile", "bench",
+)  # fmt: skip
 FRAME = "681A68B35303810D00C00059000000826110000001106000004508090A3516"
 
 

@@ -1,0 +1,80 @@
+"""The tree of a ledger in the file `NAME.tree`: 32 bytes for every 1,024 facts, made anew whenever it does not fit.
+
+position, size (u64, little-endian) | hash of the record at that position | hashes of full blocks
+| leaves behind them | HMAC-SHA256 of all of this under the ledger's salt key
+"""
+
+import hmac
+import itertools
+import struct
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from adapters.audit.files import write_whole
+from ledger.audit.leaves import leaf_hashes, read_block
+from ledger.audit.merkle import BLOCK, Tree
+from ledger.audit.sha256 import DIGEST
+from ledger.codes import Code, Refused
+from ledger.journal.records import GENESIS, segments
+from ledger.journal.store import Store
+from ledger.replay import Progress, joined, read_chain
+
+HEAD = struct.Struct("<QQ32s")
+
+
+class Grown(NamedTuple):
+    """A tree over all facts up to a position, and the hashes of the records that were read for it."""
+
+    position: int
+    head: bytes
+    tree: Tree
+
+
+def grown_tree(
+    path: Path, store: Store, key: bytes, until: int | None = None, progress: Progress | None = None
+) -> Grown:
+    """The tree over the journal up to a position, or to its end: what the file holds, and the facts behind that.
+
+    Raises Refused: RECORD_DAMAGED or SEQUENCE_GAP for a damaged journal, OUT_OF_RANGE for a position inside a group.
+    """
+    kept = read_tree(path, store, key)
+    if kept is None or (until is not None and kept.position > until):
+        kept = Grown(0, GENESIS, Tree(read_block=partial(read_block, store, key)))
+    position, head, tree = kept
+    records = read_chain(store, position, head)
+    if until is not None:
+        records = itertools.takewhile(lambda record: record.position <= until, records)
+    for group in joined(segments(records, tree.size + 1)):
+        tree.extend(leaf_hashes(group, tree.size + 1, key))
+        position, head = group.position, group.digest
+        if progress:
+            progress(position, group.last_seq)
+    if position != kept.position:
+        with suppress(OSError):  # nothing is lost if the file lags, or cannot be written
+            write_whole(path, packed(Grown(position, head, tree), key), mode=0o600)
+    if until not in {None, position}:
+        raise Refused(Code.OUT_OF_RANGE, "position", until, "a position that ends a group of facts")
+    return Grown(position, head, tree)
+
+
+def packed(grown: Grown, key: bytes) -> bytes:
+    """The content of the file."""
+    content = HEAD.pack(grown.position, grown.tree.size, grown.head) + bytes(grown.tree.blocks + grown.tree.edge)
+    return content + hmac.digest(key, content, "sha256")
+
+
+def read_tree(path: Path, store: Store, key: bytes) -> Grown | None:
+    """The tree in the file; None where it is missing, damaged, or of a journal that is not this one any more."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None
+    content, seal = content[:-DIGEST], content[-DIGEST:]
+    if len(content) < HEAD.size or not hmac.compare_digest(hmac.digest(key, content, "sha256"), seal):
+        return None
+    position, size, head = HEAD.unpack_from(content)
+    blocks = HEAD.size + size // BLOCK * DIGEST
+    tree = Tree(content[HEAD.size : blocks], content[blocks:], partial(read_block, store, key))
+    return Grown(position, head, tree) if tree.size == size and store.digest(position) == head else None
