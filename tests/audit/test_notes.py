@@ -14,21 +14,25 @@ from ledger.codes import Code, Refused
 
 RFC_8032 = [
     (
-        "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a", "",
-        "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555fb8821590a33bacc61e39701cf9b46b"
-        "d25bf5f0595bbe24655141438e7a100b",
+        "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a",
+        "",
+        "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e06522490155",
+        "5fb8821590a33bacc61e39701cf9b46bd25bf5f0595bbe24655141438e7a100b",
     ),
     (
-        "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c", "72",
-        "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da085ac1e43e15996e458f3613d0f11d8c"
-        "387b2eaeb4302aeeb00d291612bb0c00",
+        "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c",
+        "72",
+        "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da",
+        "085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00",
     ),
     (
-        "fc51cd8e6218a1a38da47ed00230f0580816ed13ba3303ac5deb911548908025", "af82",
-        "6291d657deec24024827e69c3abe01a30ce548a284743a445e3680d7db5ac3ac18ff9b538d16f290ae67f760984dc659"
-        "4a7c15e9716ed28dc027beceea1ec40a",
+        "fc51cd8e6218a1a38da47ed00230f0580816ed13ba3303ac5deb911548908025",
+        "af82",
+        "6291d657deec24024827e69c3abe01a30ce548a284743a445e3680d7db5ac3ac",
+        "18ff9b538d16f290ae67f760984dc6594a7c15e9716ed28dc027beceea1ec40a",
     ),
-]  # fmt: skip
+]
+"""Public key, message, and both halves of the signature."""
 
 SMALL_ORDER = [
     "0100000000000000000000000000000000000000000000000000000000000000",
@@ -57,9 +61,9 @@ GO_NOTE = (
 """The example of the Go package from which the format comes."""
 
 
-@pytest.mark.parametrize(("public", "message", "signature"), RFC_8032)
-def test_the_signatures_of_the_rfc_hold(public: str, message: str, signature: str) -> None:
-    key, text, signed = (bytes.fromhex(one) for one in (public, message, signature))
+@pytest.mark.parametrize(("public", "message", "r", "s"), RFC_8032)
+def test_the_signatures_of_the_rfc_hold(public: str, message: str, r: str, s: str) -> None:
+    key, text, signed = (bytes.fromhex(one) for one in (public, message, r + s))
     assert signed_by(key, text, signed)
     assert not signed_by(key, text + b"x", signed)
 
@@ -80,10 +84,11 @@ def test_it_agrees_with_a_compiled_verifier() -> None:
 
 
 def test_a_second_form_of_a_signature_is_refused() -> None:
-    public, message, signature = (bytes.fromhex(one) for one in RFC_8032[1])
-    s = int.from_bytes(signature[32:], "little")
+    public, message, r, half = (bytes.fromhex(one) for one in RFC_8032[1])
+    s = int.from_bytes(half, "little")
+    assert signed_by(public, message, r + half)
     for other in (s + L, s + 2 * L, L - s):
-        assert not signed_by(public, message, signature[:32] + other.to_bytes(32, "little"))
+        assert not signed_by(public, message, r + other.to_bytes(32, "little"))
 
 
 @pytest.mark.parametrize("public", SMALL_ORDER)
@@ -136,8 +141,8 @@ def test_our_notes_are_read_back_and_signed_by_what_the_format_says() -> None:
         lambda note: note.replace("shuiquan/a ", "shuiquan/b "),
         lambda note: note[:60],
         lambda note: note.replace("\n\n", "\n\n\n"),
-        lambda note: "",
-        lambda note: "\n\n",
+        lambda _: "",
+        lambda _: "\n\n",
     ],
 )
 def test_a_changed_note_is_refused(change: object) -> None:

@@ -140,7 +140,7 @@ def test_one_checkpoint_is_enough_to_find_that_something_changed(sealed: Sealed)
     assert caught.value.value == behind[0].position
 
 
-def test_the_same_facts_in_other_records_are_not_what_was_sealed(sealed: Sealed, tmp_path: Path) -> None:
+def test_the_same_facts_in_other_records_are_not_what_was_sealed(sealed: Sealed) -> None:
     rows = stored(sealed.ledger)
     place = max(index for index, row in enumerate(rows) if row[1] == "order/1" and parted(row[2])[0].count > 1)
     header, body = parted(rows[place][2])
