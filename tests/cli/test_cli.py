@@ -161,7 +161,10 @@ def test_a_published_frame_is_decoded_as_documented() -> None:
 
 def test_a_missing_ledger_is_refused_by_code_and_not_made(tmp_path: Path) -> None:
     path = tmp_path / "none.db"
-    commands = [["holdings"], ["audit", "verify"], ["views", "rebuild"]]
+    commands = [
+        ["holdings"], ["audit", "verify"], ["views", "rebuild"], ["audit", "key"], ["audit", "prove", "--seq", "1"],
+        ["audit", "checkpoint", "--sink", tmp_path / "sink"],
+    ]  # fmt: skip
     for found in together(*([*command, "--ledger", path] for command in commands)):
         assert (found.status, found.out.strip()) == (1, "")
         assert "LEDGER_MISSING" in found.error
