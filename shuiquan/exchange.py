@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
-from adapters.audit.notary import Notary
+from adapters.audit.notary import Notary, Reached
 from adapters.stores.parties import PartyRegister, sealed
 from adapters.stores.sqlite import SQLiteStore
 from adapters.stores.views import Views
@@ -277,10 +277,8 @@ class Exchange:
         SINK_FAILED, KEY_INVALID.
         """
         with self._committed:
-            position, state_hash_ = self.position, state_hash(self.state)
-        return self._notary.checkpoint(
-            sink, self._clock(), position=position, state_hash=state_hash_, progress=progress
-        )
+            reached = Reached(self.position, self.state.next_seq - 1, state_hash(self.state))
+        return self._notary.checkpoint(sink, self._clock(), reached, progress)
 
     def receipt(self, actor: str, command_id: str) -> str:
         """A signed note that says where a submission of this actor is recorded; verified by `verifier_key`.

@@ -1,9 +1,10 @@
 """The notary of a ledger: seals its journal by checkpoints, proves single facts, and signs receipts."""
 
 import hashlib
+from functools import cached_property
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from adapters.audit.files import TREE, beside
 from adapters.audit.keys import Keys
@@ -34,6 +35,14 @@ from ledger.writer import read_answer
 TRADES = ("trade/1", "agreement.settled/1")
 
 
+class Reached(NamedTuple):
+    """How far an exchange has come: records, facts, and the state hash after them."""
+
+    position: int
+    size: int
+    state_hash: str
+
+
 class Notary:
     """Works on the journal as it is stored, beside a writer or without one."""
 
@@ -41,7 +50,7 @@ class Notary:
         """A notary for the ledger at a path, whose side files bear its name."""
         self._store, self._keys, self._tree = store, Keys(ledger), beside(ledger, TREE)
 
-    @property
+    @cached_property
     def origin(self) -> str:
         """The name of the ledger in checkpoints, receipts and keys. Raises Refused (RECORD_DAMAGED)."""
         first = next(self._store.entries(), None)
@@ -56,20 +65,15 @@ class Notary:
         return self._keys.signing(self.origin).verifier
 
     def checkpoint(
-        self,
-        sink: Sink,
-        at_ns: int,
-        *,
-        position: int | None = None,
-        state_hash: str = "",
-        progress: Progress | None = None,
+        self, sink: Sink, at_ns: int, reached: Reached | None = None, progress: Progress | None = None
     ) -> str:
-        """Seal the journal up to a position (or its end) in a sink; returns the signed note.
+        """Seal the journal, as far as an exchange has reached or to its end, in a sink; returns the signed note.
 
         Where nothing was recorded since the last checkpoint, that one is returned. Raises Refused: JOURNAL_SHORTER or
-        CHECKPOINT_FORKED when the sink has another history of this ledger; SINK_FAILED; KEY_INVALID.
+        CHECKPOINT_DIFFERS when the sink has another history of this ledger; SIGNATURE_INVALID when it has another
+        ledger's; SINK_FAILED; KEY_INVALID; RECORD_DAMAGED or SEQUENCE_GAP for a damaged journal.
         """
-        return self._seal(sink, at_ns, position, state_hash, progress)
+        return self._seal(sink, at_ns, reached, None, progress)
 
     def change_key(self, sink: Sink, at_ns: int) -> str:
         """Introduce a new signing key by a checkpoint that both keys sign; returns the signed note.
@@ -77,37 +81,37 @@ class Notary:
         The old key is forgotten; what it signed is verified as before. Raises Refused as `checkpoint` does.
         """
         following = self._keys.next_signing(self.origin)
-        note = self._seal(sink, at_ns, None, "", None, following)
+        note = self._seal(sink, at_ns, None, following, None)
         self._keys.change(self.origin, following.verifier)
         return note
 
     def _seal(
-        self, sink: Sink, at_ns: int, position: int | None, state_hash: str, progress: Progress | None,
-        following: SigningKey | None = None,
-    ) -> str:  # fmt: skip
+        self, sink: Sink, at_ns: int, reached: Reached | None, following: SigningKey | None, progress: Progress | None
+    ) -> str:
         files = list(sink.files())
-        key = self._keys.signing(self.origin)
+        key, salt_key = self._keys.signing(self.origin), self._keys.salt()
         last = open_checkpoint(files[-1], key.verifier) if files else START
         if last.next_key:
             key = self._keys.change(self.origin, last.next_key)
-        position, head, tree = grown_tree(self._tree, self._store, self._keys.salt(), position, progress)
-        self._check_continues(last, position, tree)
+        end, tree = grown_tree(self._tree, self._store, salt_key, progress)
+        position, size, state_hash = reached or Reached(end, tree.size, "")
+        self._check_continues(last, position, size, tree)
         if files and not following and position == last.position:
             return parse_sealed(files[-1]).note
         entries = takewhile(lambda entry: entry.position <= position, self._store.entries(last.position))
-        marks = [mark(self._keys.salt(), hashlib.sha256(entry.state).digest()) for entry in entries]
+        marks = [mark(salt_key, hashlib.sha256(entry.state).digest()) for entry in entries]
         checkpoint = Checkpoint(
-            key.name, tree.size, tree.root(), position, head, hashlib.sha256(b"".join(marks)).digest(), at_ns,
-            state_hash, following.verifier if following else "",
+            key.name, size, tree.root(size), position, self._store.digest(position),
+            hashlib.sha256(b"".join(marks)).digest(), at_ns, state_hash, following.verifier if following else "",
         )  # fmt: skip
         note = sign(checkpoint.text, key, *([following] if following else []))
-        path = tree.consistency(last.size, tree.size)
+        path = tree.consistency(last.size, size)
         sink.append(len(files) + 1, Sealed(last.size, path, last.position + 1, marks, note).text)
         return note
 
-    def _check_continues(self, last: Checkpoint, position: int, tree: Tree) -> None:
+    def _check_continues(self, last: Checkpoint, position: int, size: int, tree: Tree) -> None:
         """Raise Refused where the journal does not continue the last checkpoint: it is not signed over then."""
-        if position < last.position or tree.size < last.size:
+        if position < last.position or size < last.size:
             rule = f"the {last.position} records and {last.size} facts of the last checkpoint"
             raise Refused(Code.JOURNAL_SHORTER, "position", position, rule)
         if last.position and (self._store.digest(last.position), tree.root(last.size)) != (last.head, last.root):
@@ -122,7 +126,7 @@ class Notary:
         checkpoint of another history, and for one that is none.
         """
         key = self._keys.salt()
-        tree = grown_tree(self._tree, self._store, key).tree
+        _, tree = grown_tree(self._tree, self._store, key)
         size, root = self._sealed_root(note, tree) if note else (tree.size, tree.root())
         if not 0 < seq <= size:
             raise Refused(Code.NOT_RECORDED, "seq", seq, f"1 to {size}")

@@ -5,7 +5,6 @@ position, size (u64, little-endian) | hash of the record at that position | hash
 """
 
 import hmac
-import itertools
 import struct
 from contextlib import suppress
 from functools import partial
@@ -16,7 +15,6 @@ from adapters.audit.files import write_whole
 from ledger.audit.leaves import leaf_hashes, read_block
 from ledger.audit.merkle import BLOCK, Tree
 from ledger.audit.sha256 import DIGEST
-from ledger.codes import Code, Refused
 from ledger.journal.records import GENESIS, segments
 from ledger.journal.store import Store
 from ledger.replay import Progress, joined, read_chain
@@ -25,38 +23,29 @@ HEAD = struct.Struct("<QQ32s")
 
 
 class Grown(NamedTuple):
-    """A tree over all facts up to a position, and the hashes of the records that were read for it."""
+    """A tree over all facts up to a position, and the hash of the record there."""
 
     position: int
     head: bytes
     tree: Tree
 
 
-def grown_tree(
-    path: Path, store: Store, key: bytes, until: int | None = None, progress: Progress | None = None
-) -> Grown:
-    """The tree over the journal up to a position, or to its end: what the file holds, and the facts behind that.
+def grown_tree(path: Path, store: Store, key: bytes, progress: Progress | None = None) -> tuple[int, Tree]:
+    """The last position and the tree over the whole journal: what the file holds, and the facts behind that.
 
-    Raises Refused: RECORD_DAMAGED or SEQUENCE_GAP for a damaged journal, OUT_OF_RANGE for a position inside a group.
+    Raises Refused: RECORD_DAMAGED or SEQUENCE_GAP for a damaged journal.
     """
-    kept = read_tree(path, store, key)
-    if kept is None or (until is not None and kept.position > until):
-        kept = Grown(0, GENESIS, Tree(read_block=partial(read_block, store, key)))
-    position, head, tree = kept
-    records = read_chain(store, position, head)
-    if until is not None:
-        records = itertools.takewhile(lambda record: record.position <= until, records)
-    for group in joined(segments(records, tree.size + 1)):
+    start = read_tree(path, store, key) or Grown(0, GENESIS, Tree(read_block=partial(read_block, store, key)))
+    position, head, tree = start
+    for group in joined(segments(read_chain(store, position, head), tree.size + 1)):
         tree.extend(leaf_hashes(group, tree.size + 1, key))
         position, head = group.position, group.digest
         if progress:
             progress(position, group.last_seq)
-    if position != kept.position:
+    if position != start.position:
         with suppress(OSError):  # nothing is lost if the file lags, or cannot be written
             write_whole(path, packed(Grown(position, head, tree), key), mode=0o600)
-    if until not in {None, position}:
-        raise Refused(Code.OUT_OF_RANGE, "position", until, "a position that ends a group of facts")
-    return Grown(position, head, tree)
+    return position, tree
 
 
 def packed(grown: Grown, key: bytes) -> bytes:

@@ -18,7 +18,7 @@ from ledger.audit.check_proof import InvalidProof, check, read_proof
 from ledger.audit.checkpoints import follow, open_checkpoint
 from ledger.audit.notes import check_key
 from ledger.audit.receipts import open_receipt
-from ledger.audit.witness import parse_kept, witnessed
+from ledger.audit.witness import newcomer, parse_kept, witnessed
 from ledger.codes import Code, Refused
 from ledger.units import show_m3, show_yuan
 
@@ -186,8 +186,8 @@ def add_outside(app: App) -> None:
         keep
             File of the witness with the last checkpoint that he saw; made the first time, for which he needs the key.
         """
-        kept = parse_kept(read_text(keep)) if keep.exists() else None
-        kept, count = witnessed(FolderSink(sink).files(), key, kept)
+        kept = parse_kept(read_text(keep)) if keep.exists() else newcomer(key)
+        kept, count = witnessed(FolderSink(sink).files(), kept)
         write_out(keep, kept.text.encode())
         last = kept.checkpoint
         console.print(f"✓ 一致 consistent: {count} 个新检查点 new checkpoints, {last.size:,} 条事实 facts")

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from ledger.audit.checkpoints import Checkpoint, follow, malformed, open_checkpoint
+from ledger.audit.checkpoints import START, Checkpoint, follow, malformed, open_checkpoint
 from ledger.audit.notes import check_key
 from ledger.codes import Code, Refused
 
@@ -23,7 +23,7 @@ class Kept(NamedTuple):
     @property
     def checkpoint(self) -> Checkpoint:
         """The checkpoint itself."""
-        return open_checkpoint(self.note, self.signed_by)
+        return START if not self.note else open_checkpoint(self.note, self.signed_by)
 
 
 def parse_kept(text: str) -> Kept:
@@ -38,26 +38,27 @@ def parse_kept(text: str) -> Kept:
     return kept
 
 
-def witnessed(files: Iterable[str], key: str, kept: Kept | None) -> tuple[Kept, int]:
+def newcomer(key: str) -> Kept:
+    """What a witness keeps who has seen no checkpoint yet, only the key of the first. Raises Refused (KEY_INVALID)."""
+    return Kept(check_key(key), key.strip(), "")
+
+
+def witnessed(files: Iterable[str], kept: Kept) -> tuple[Kept, int]:
     """Follow a sink from what was kept to its end. Returns what to keep now, and how many checkpoints are new.
 
-    `key` is the verifier key of the first checkpoint; where something was kept, its own key counts.
     Raises Refused: CHECKPOINT_FORKED, JOURNAL_SHORTER, NOT_CONSISTENT, and as `follow` does.
     """
     texts = list(files)
     if not texts:
         raise Refused(Code.JOURNAL_SHORTER, "sink", 0, "a checkpoint")
-    if kept is None:
-        news = follow(texts, check_key(key))
-    else:
-        known = next((at for at, text in enumerate(texts) if text.endswith(f"\n\n{kept.note}")), None)
-        if known is None:
+    known = 0
+    if kept.note:
+        known = next((n for n, text in enumerate(texts, start=1) if text.endswith(f"\n\n{kept.note}")), 0)
+        if not known:
             raise contradiction(texts, kept)
-        key, news = kept.key, follow(texts[known + 1 :], kept.key, kept.checkpoint)
-    count = 0
-    for _, sealed, following in news:
-        kept, key, count = Kept(key, following, sealed.note), following, count + 1
-    return kept or Kept(key, key, ""), count
+    for _, sealed, following in follow(texts[known:], kept.key, kept.checkpoint):
+        kept = Kept(kept.key, following, sealed.note)
+    return kept, len(texts) - known
 
 
 def contradiction(texts: list[str], kept: Kept) -> Refused:

@@ -10,7 +10,7 @@ from adapters.audit.sink import FolderSink
 from adapters.cli.audit import read_evidence
 from ledger.audit import Verification
 from ledger.audit.checkpoints import Checkpoint, follow
-from ledger.audit.witness import Kept, witnessed
+from ledger.audit.witness import Kept, newcomer, witnessed
 from ledger.codes import Code, Refused
 from shuiquan.__main__ import verify_ledger
 from tests.stores.ledgers import database
@@ -47,7 +47,7 @@ class Sealed(NamedTuple):
 
     def witnessed(self, kept: Kept | None = None) -> Kept:
         """What `audit witness` does."""
-        return witnessed(FolderSink(self.sink).files(), self.key, kept)[0]
+        return witnessed(FolderSink(self.sink).files(), kept or newcomer(self.key))[0]
 
     def truncate(self, position: int, seq: int) -> None:
         """Cut the journal behind a position, with all that the program wrote beside it."""

@@ -15,7 +15,7 @@ from ledger.audit.checkpoints import Checkpoint, check_continues, follow, open_c
 from ledger.audit.checkpoints import Sealed as File
 from ledger.audit.merkle import Tree
 from ledger.audit.notes import SigningKey, sign
-from ledger.audit.witness import parse_kept, witnessed
+from ledger.audit.witness import newcomer, parse_kept, witnessed
 from ledger.codes import Code, Refused
 from shuiquan import DepositMoney
 from shuiquan.__main__ import open_notary
@@ -230,9 +230,9 @@ def test_a_file_whose_proof_was_changed_is_refused(
     with pytest.raises(Refused) as caught:
         list(follow([*notes[:2], changed], untouched.key))
     assert code_of(caught) == Code.NOT_CONSISTENT
-    kept, _ = witnessed(notes[:2], untouched.key, None)
+    kept, _ = witnessed(notes[:2], newcomer(untouched.key))
     with pytest.raises(Refused) as caught:
-        witnessed([*notes[:2], changed], "", kept)
+        witnessed([*notes[:2], changed], kept)
     assert code_of(caught) == Code.NOT_CONSISTENT
 
 
@@ -254,11 +254,11 @@ def test_a_file_of_another_form_is_refused(untouched: Sealed, notes: list[str], 
 
 
 def test_a_witness_goes_on_from_what_he_kept(untouched: Sealed, notes: list[str]) -> None:
-    kept, count = witnessed(notes[:2], untouched.key, None)
+    kept, count = witnessed(notes[:2], newcomer(untouched.key))
     assert (count, kept.checkpoint) == (2, untouched.checkpoints[1])
-    kept, count = witnessed(notes, "", parse_kept(kept.text))
+    kept, count = witnessed(notes, parse_kept(kept.text))
     assert (count, kept.checkpoint) == (2, untouched.checkpoints[3])
-    assert witnessed(notes, "", kept) == (kept, 0)
+    assert witnessed(notes, kept) == (kept, 0)
 
 
 def test_a_witness_follows_a_change_of_key(sealed: Sealed) -> None:
@@ -303,14 +303,14 @@ def test_a_witness_refuses_another_sink(
     untouched: Sealed, notes: list[str], shown: Callable[[list[str]], list[str]], code: Code
 ) -> None:
     with pytest.raises(Refused) as caught:
-        witnessed(shown(notes), untouched.key, untouched.witnessed())
+        witnessed(shown(notes), untouched.witnessed())
     assert code_of(caught) == code
 
 
 def test_a_first_witness_needs_the_right_key(notes: list[str]) -> None:
     for key, code in (("", Code.KEY_INVALID), (KEY.verifier, Code.SIGNATURE_INVALID)):
         with pytest.raises(Refused) as caught:
-            witnessed(notes, key, None)
+            witnessed(notes, newcomer(key))
         assert code_of(caught) == code
 
 
