@@ -4,6 +4,7 @@ The signing key makes checkpoints and receipts. The salt key makes the salts of 
 made again, and no fact be proved, so it is to be backed up with the ledger.
 """
 
+import os
 import re
 import secrets
 from pathlib import Path
@@ -25,8 +26,8 @@ class Keys:
 
     @property
     def known_salt(self) -> bytes:
-        """The salt key, empty where none was made yet."""
-        return self.salt() if self._salt.exists() else b""
+        """The salt key, empty where none was made yet, or where its file is for somebody else's eyes."""
+        return self.salt() if os.access(self._salt, os.R_OK) else b""
 
     def salt(self) -> bytes:
         """The salt key. Raises Refused (KEY_INVALID)."""

@@ -23,6 +23,7 @@ from ledger.codes import Code, Refused
 from ledger.units import show_m3, show_yuan
 
 Sink = Annotated[Path, Parameter(name="--sink", help="folder of the checkpoints, outside the ledger")]
+Files = Annotated[Sequence[Path], Parameter(negative="", show_default=False)]
 Key = Annotated[str, Parameter(name="--key", help="verifier key NAME+ID+BASE64, as the bureau published it")]
 
 
@@ -38,7 +39,7 @@ def add_verification(app: App, product: Product) -> None:
 
     @app.command(name="verify")
     def verify(
-        *, ledger: Ledger, sink: Sink | None = None, checkpoint: Sequence[Path] = (), receipt: Sequence[Path] = (),
+        *, ledger: Ledger, sink: Sink | None = None, checkpoint: Files = (), receipt: Files = (),
         key: Key = "", json: Json = False,
     ) -> None:  # fmt: skip
         """Check chain, numbering, sums and caps of every fact, and what was sealed and promised. 核验账本。
