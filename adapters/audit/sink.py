@@ -18,7 +18,7 @@ class FolderSink:
         self._folder = folder
 
     def files(self) -> Iterator[str]:
-        """All files in order. Raises Refused (SINK_FAILED) where one is missing between, or cannot be read."""
+        """All files in order. Raises Refused: SINK_FAILED where one is missing between, FILE_UNREADABLE."""
         names = sorted(path.name for path in self._folder.glob("*.checkpoint") if NAME.fullmatch(path.name))
         for number, name in enumerate(names, start=1):
             if name != checkpoint_name(number):
@@ -41,8 +41,8 @@ def checkpoint_name(number: int) -> str:
 
 
 def read_text(path: Path) -> str:
-    """Text of a file that somebody handed in. Raises Refused (NOTE_MALFORMED)."""
+    """Text of a file that somebody handed in. Raises Refused (FILE_UNREADABLE)."""
     try:
         return path.read_bytes().decode()
     except (OSError, UnicodeDecodeError) as problem:
-        raise Refused(Code.NOTE_MALFORMED, "file", str(path), str(problem)) from None
+        raise Refused(Code.FILE_UNREADABLE, "file", str(path), str(problem)) from None

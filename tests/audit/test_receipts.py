@@ -94,6 +94,14 @@ def test_a_receipt_by_an_earlier_key_is_verified_with_the_sink(sealed: Sealed, t
     assert sealed.verify(*files).receipts == 2
 
 
+def test_a_receipt_that_cannot_be_read_is_refused(untouched: Sealed, tmp_path: Path) -> None:
+    (tmp_path / "binary").write_bytes(b"\xff")
+    for name in ("missing", "binary", "."):
+        with pytest.raises(Refused) as caught:
+            untouched.verify(tmp_path / name)
+        assert code_of(caught) == Code.FILE_UNREADABLE
+
+
 RECEIPT = Receipt(KEY.name, "平台 一", "id with spaces", bytes(32), 5, 9, 7)
 
 
