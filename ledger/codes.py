@@ -123,6 +123,19 @@ class Code(IntEnum):
     LEDGER_CLOSED = 806, "the ledger is closed", "账本已关闭"
     STORE_NOT_OURS = 807, "the file is not a ledger of this program", "不是本系统的账本文件"
     CONSERVATION_BROKEN = 808, "the accounts do not sum to zero", "账户合计不为零"
+    CHECKPOINT_DIFFERS = 820, "the journal is not the one that a checkpoint sealed", "账本与检查点不符"
+    JOURNAL_SHORTER = 821, "the journal is shorter than a checkpoint says", "账本短于检查点所载"
+    CHECKPOINT_FORKED = 822, "two checkpoints contradict each other", "检查点相互矛盾，账本分叉"
+    NOT_CONSISTENT = 823, "nothing proves that this checkpoint continues the one before", "无法证明检查点前后一致"
+    SIGNATURE_INVALID = 824, "no valid signature by this key", "签名无效"
+    KEY_INVALID = 825, "this is no usable key", "密钥无效"
+    NOTE_MALFORMED = 826, "this is no checkpoint or receipt of ours", "检查点或回执格式不符"
+    PROOF_INVALID = 827, "the file does not prove that the fact is in the checkpoint", "证明文件无效"
+    RECEIPT_OMITTED = 828, "a submission with a receipt is not in the journal", "已出具回执的提交未入账"
+    RECEIPT_DIFFERS = 829, "the submission is recorded otherwise than its receipt says", "入账内容与回执不符"
+    NOT_RECORDED = 830, "nothing of that kind is recorded here", "账本中无此记录"
+    SINK_FAILED = 831, "the sink did not take the checkpoint", "检查点存放失败"
+    FILE_NOT_WRITTEN = 832, "the file could not be written", "文件无法写入"
     SNAPSHOT_UNUSABLE = (
         850,
         "the snapshot is damaged, foreign or of another version",

@@ -1,7 +1,7 @@
 """From recorded facts back to the state, without deciding or matching anything."""
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -24,14 +24,19 @@ Progress = Callable[[int, int], None]
 JOINED_FACTS: Final = 262_144
 
 
-def read_chain(store: Store, after: int = 0, digest: bytes = GENESIS) -> Iterator[Record]:
+def read_chain(
+    store: Store, after: int = 0, digest: bytes = GENESIS, watch: Callable[[int, bytes], None] | None = None
+) -> Iterator[Record]:
     """Records behind a position whose hash is `digest`, each given only once the next has vouched for its bytes.
 
+    `watch` is told position and hash of each before anything else is made of it, and may refuse it.
     Raises Refused: RECORD_DAMAGED naming the first position that does not fit, TOPIC_UNKNOWN for another format.
     """
     position, waiting = after, None
     for entry in store.entries(after):
         record = parse(entry.position, entry.state)
+        if watch:
+            watch(position + 1, record.digest)
         if record.position != position + 1 or record.header.previous != digest:
             raise Refused(Code.RECORD_DAMAGED, "position", position + 1, "each record holds the hash of the one before")
         if waiting:
@@ -109,13 +114,16 @@ def groups_after(store: Store, after: int) -> Iterator[Decoded]:
     yield from map(decoded, joined(groups(itertools.chain([first], records), next_seq)))
 
 
-def joined(groups: Iterable[list[Record]]) -> Iterator[list[Record]]:
-    """Neighbouring groups of pages joined into larger ones: fewer compiled calls, the same facts in the same order."""
+def joined(groups: Iterable[list[Record]], stops: Container[int] = ()) -> Iterator[list[Record]]:
+    """Neighbouring groups of pages joined into larger ones: fewer compiled calls, the same facts in the same order.
+
+    None goes beyond a position in `stops`.
+    """
     waiting: list[Record] = []
     count = 0
     for group in groups:
         rare = not group[0].header.columns
-        if waiting and (rare or count >= JOINED_FACTS):
+        if waiting and (rare or count >= JOINED_FACTS or waiting[-1].position in stops):
             yield waiting
             waiting, count = [], 0
         if rare:

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +15,32 @@ def main() -> None:
     """Run the command line; a refusal ends with its text and exit status 1."""
     try:
         from adapters.cli.app import build  # noqa: PLC0415 - an optional part
-        from adapters.cli.options import Product  # noqa: PLC0415
         from adapters.cli.show import print_refused  # noqa: PLC0415
     except ModuleNotFoundError as missing:
         refusal = Refused(Code.EXTRA_MISSING, "package", missing.name, "pip install 'shuiquan[cli,registry]'")
         raise SystemExit(str(refusal)) from None
     try:
-        build(product(Product))()
+        build(product())()
     except Refused as refusal:
         print_refused(refusal)
         raise SystemExit(1) from None
 
 
-def product(made: Any) -> Any:
-    """The parts of the product, as the command line takes them."""
-    return made(open_ledger, verify_ledger, run_demo, back_up, restore, compile_kernels, run_bench)
+def product() -> Any:
+    """What the command line works on."""
+    from adapters.cli.product import Product  # noqa: PLC0415
+
+    return Product(
+        open=open_ledger,
+        notary=open_notary,
+        verify=verify_ledger,
+        clock=time.time_ns,
+        demo=run_demo,
+        back_up=back_up,
+        restore=restore,
+        compile=compile_kernels,
+        bench=run_bench,
+    )
 
 
 def open_ledger(path: Path, **options: Any) -> Any:
@@ -37,16 +50,26 @@ def open_ledger(path: Path, **options: Any) -> Any:
     return open_exchange(path, **options)
 
 
-def verify_ledger(path: Path, progress: Any) -> Any:
-    """A verification of a ledger's journal, read beside a writer."""
+@contextmanager
+def open_notary(path: Path) -> Iterator[Any]:
+    """A notary on a ledger's journal, read beside a writer."""
+    from adapters.audit.notary import Notary  # noqa: PLC0415
+    from adapters.stores.sqlite import SQLiteStore  # noqa: PLC0415
+
+    path = path.resolve()
+    with closing(SQLiteStore(path, writable=False)) as store:
+        yield Notary(store, path)
+
+
+def verify_ledger(path: Path, progress: Any, evidence: Any) -> Any:
+    """A verification of a ledger's journal, read beside a writer, with the salt key beside it."""
+    from adapters.audit.keys import Keys  # noqa: PLC0415
     from adapters.stores.sqlite import SQLiteStore  # noqa: PLC0415
     from ledger.audit import verify  # noqa: PLC0415
 
-    store = SQLiteStore(path, writable=False)
-    try:
-        return verify(store, progress)
-    finally:
-        store.close()
+    path = path.resolve()
+    with closing(SQLiteStore(path, writable=False)) as store:
+        return verify(store, progress, evidence._replace(salt_key=Keys(path).known_salt))
 
 
 def back_up(ledger: Path, target: Path, **options: Any) -> Any:

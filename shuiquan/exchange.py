@@ -9,12 +9,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
+from adapters.audit.notary import Notary, Reached
 from adapters.stores.parties import PartyRegister, sealed
 from adapters.stores.snapshots import LOG, Snapshots
 from adapters.stores.sqlite import SQLiteStore
 from adapters.stores.views import Views
 from ledger import commands
 from ledger.answers import Answer
+from ledger.audit.checkpoints import Sink
 from ledger.codes import Code, Refused
 from ledger.commands import Command, Role
 from ledger.decider import Decider
@@ -60,11 +62,12 @@ class Exchange:
     """
 
     def __init__(
-        self, store: SQLiteStore, writer: Writer, views: Views, parties: PartyRegister, snapshots: Snapshots,
-        clock: Clock, *, writable: bool, snapshot_facts: int,
+        self, store: SQLiteStore, writer: Writer, views: Views, parties: PartyRegister, notary: Notary,
+        snapshots: Snapshots, clock: Clock, *, writable: bool, snapshot_facts: int,
     ) -> None:  # fmt: skip
         """Put together by `shuiquan.open`."""
         self._store, self._writer, self._views, self._parties = store, writer, views, parties
+        self._notary = notary
         self._snapshots, self._snapshot_facts = snapshots, snapshot_facts
         self._clock = clock
         self._writable = writable
@@ -266,6 +269,30 @@ class Exchange:
     def canonical_facts(self) -> Iterator[bytes]:
         """Canonical bytes of every durable fact in order: the same however the facts were paged (contract K8)."""
         return canonical_facts(read_chain(self._store))
+
+    # auditing
+
+    def checkpoint(self, sink: Sink, progress: Progress | None = None) -> str:
+        """Seal all facts up to the position of this exchange in a sink (`docs/audit.md`); returns the signed note.
+
+        Raises Refused: JOURNAL_SHORTER or CHECKPOINT_DIFFERS when the sink has another history of this ledger,
+        SINK_FAILED, KEY_INVALID.
+        """
+        with self._committed:
+            reached = Reached(self.position, self.state.next_seq - 1, state_hash(self.state))
+        return self._notary.checkpoint(sink, self._clock(), reached, progress)
+
+    def receipt(self, actor: str, command_id: str) -> str:
+        """A signed note that says where a submission of this actor is recorded; verified by `verifier_key`.
+
+        Raises Refused (NOT_RECORDED) where no such command id of this actor is recorded.
+        """
+        return self._notary.receipt(actor, command_id)
+
+    @property
+    def verifier_key(self) -> str:
+        """The public key with which this ledger's checkpoints and receipts are verified."""
+        return self._notary.verifier
 
     # ending
 

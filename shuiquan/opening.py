@@ -4,6 +4,8 @@ import shutil
 import time
 from pathlib import Path
 
+from adapters.audit.files import AUDIT_FILES
+from adapters.audit.notary import Notary
 from adapters.stores.parties import PartyRegister
 from adapters.stores.snapshots import Snapshots
 from adapters.stores.sqlite import SQLiteStore, take_lock
@@ -73,8 +75,9 @@ def open_exchange(
     if not readonly:
         parties.keep_only(commitments(writer.state))  # a crash may have left what was never recorded
     exchange = Exchange(
-        store, writer, views, parties, snapshots, clock, writable=not readonly, snapshot_facts=snapshot_facts
-    )
+        store, writer, views, parties, Notary(store, path), snapshots, clock, writable=not readonly,
+        snapshot_facts=snapshot_facts,
+    )  # fmt: skip
     exchange.snapshot_if_due()
     return exchange
 
@@ -98,7 +101,8 @@ def remove_ledger(target: str | Path) -> None:
 
 def remove_files(path: Path) -> None:
     """Delete the files of a ledger."""
-    for beside in ("", "-wal", "-shm", ".views", ".views-wal", ".views-shm", ".persons", ".key", ".head"):
+    own = ("", "-wal", "-shm", ".views", ".views-wal", ".views-shm", ".persons", ".key", ".head")
+    for beside in (*own, *AUDIT_FILES):
         Path(f"{path}{beside}").unlink(missing_ok=True)
     shutil.rmtree(f"{path}.snapshots", ignore_errors=True)
 

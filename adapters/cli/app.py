@@ -11,13 +11,13 @@ from cyclopts import App, Parameter
 from rich.markup import escape
 
 from adapters.cli import columns, queries
+from adapters.cli.audit import add_audit
 from adapters.cli.keeping import add_keeping
-from adapters.cli.options import Flag, Json, Ledger, Limit, Product
+from adapters.cli.options import Flag, Json, Ledger, Limit
+from adapters.cli.product import Product
 from adapters.cli.show import Cell, console, print_json, print_table, progress_bar
 from adapters.meters.frames import describe, parse_hex
 from adapters.registry.importer import import_register
-from ledger.audit import Verification
-from ledger.units import show_m3, show_yuan
 
 SHOWN_TO_PEOPLE = 20
 
@@ -38,6 +38,7 @@ def build(product: Product) -> App:
     for name, text in groups.items():
         app.command(App(name=name, help=text, version_flags=[]))
     add_queries(app, product)
+    add_audit(app["audit"], product)
     add_tools(app, product)
     add_keeping(app, product)
     return app
@@ -138,20 +139,7 @@ def add_queries(app: App, product: Product) -> None:
 
 
 def add_tools(app: App, product: Product) -> None:
-    """Commands that check, decode, import, rebuild and measure."""
-
-    @app["audit"].command(name="verify")
-    def audit_verify(*, ledger: Ledger, json: Json = False) -> None:
-        """Check the chain, the numbering, the sums and the caps of every fact. 核验账本。
-
-        Example: shuiquan audit verify --ledger out/yongchuan.db
-        """
-        with progress_bar("核验 verifying") as done:
-            found = product.verify(ledger, lambda _, seq: done(seq))
-        if json:
-            print_json(found._asdict())
-        else:
-            print_verification(found)
+    """Commands that decode, import, rebuild and measure."""
 
     @app["meters"].command(name="decode")
     def meters_decode(frame: str, /, *, json: Json = False) -> None:
@@ -258,14 +246,3 @@ def add_tools(app: App, product: Product) -> None:
         Example: shuiquan bench pilot --json, or shuiquan bench matching --quick
         """
         raise SystemExit(product.bench(list(arguments)))
-
-
-def print_verification(found: Verification) -> None:
-    """Print a verification for people."""
-    console.print(f"[green]✓[/] 链完整 chain intact: {found.records:,} records, {found.facts:,} facts")
-    console.print(f"  末端哈希 head  {found.head}")
-    console.print(f"  状态哈希 state {found.state_hash}")
-    for unit, total in sorted(found.totals.items()):
-        name = "资金 money" if unit < 0 else f"水源 source {unit // 10_000}, {unit % 10_000}"
-        console.print(f"  试算平衡 sum   {name}: {show_yuan(total) if unit < 0 else show_m3(total)}")
-    console.print(f"[green]✓[/] 总量控制 all {found.caps} caps hold")

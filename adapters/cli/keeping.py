@@ -7,7 +7,8 @@ from typing import Any
 
 from cyclopts import App
 
-from adapters.cli.options import Json, Ledger, Product
+from adapters.cli.options import Json, Ledger
+from adapters.cli.product import Product
 from adapters.cli.show import console, print_json, progress_bar
 from adapters.stores.backup import Copy, parse_checkpoint
 from ledger.forks import Fork

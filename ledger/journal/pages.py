@@ -87,17 +87,43 @@ def canonical_fact(stamped: Stamped) -> bytes:
     return canonical(TOPIC_OF[type(fact)], seq, struct.pack("<q", at_ns) + msgspec.msgpack.encode(fact))
 
 
+def canonical_matrices(topic: str, rows: Array) -> Iterator[tuple[Array, Array]]:
+    """Sequence numbers and canonical bytes of the rows of a page, int64 (count,) and uint8 (count, length).
+
+    Rows whose texts have the same lengths come together, so a page without texts is one matrix.
+    """
+    texts = [name for name in rows.dtype.names or () if rows.dtype[name].kind == TEXT_DTYPE]
+    if not texts:
+        yield rows["seq"], canonical_matrix(topic, rows, {})
+        return
+    lengths = np.stack([np.char.str_len(rows[name]) for name in texts], 1)
+    for shape in np.unique(lengths, axis=0):
+        alike = rows[(lengths == shape).all(1)]
+        yield alike["seq"], canonical_matrix(topic, alike, dict(zip(texts, shape.tolist(), strict=True)))
+
+
+def canonical_matrix(topic: str, rows: Array, lengths: dict[str, int]) -> Array:
+    """Canonical bytes of rows whose texts have these lengths, one row each."""
+    head = np.frombuffer(struct.pack("<B", len(topic)) + topic.encode(), np.uint8)
+    parts: list[Array] = [np.broadcast_to(head, (len(rows), len(head))), byte_rows(rows["seq"])]
+    for name in rows.dtype.names or ():
+        column = byte_rows(rows[name])
+        if name in lengths:
+            parts.append(byte_rows(np.full(len(rows), lengths[name], "<u2")))
+            column = column[:, : lengths[name]]
+        parts.append(column)
+    return np.hstack(parts)
+
+
+def byte_rows(column: Array) -> Array:
+    """The bytes of each value of a column, uint8 (count, bytes of one)."""
+    return np.ascontiguousarray(column).view(np.uint8).reshape(len(column), -1)
+
+
 def canonical_rows(topic: str, rows: Array) -> Iterator[tuple[int, bytes]]:
     """Sequence number and canonical bytes of each row of a page: its columns in order, texts with their length."""
-    names = rows.dtype.names or ()
-    texts = [rows.dtype[name].kind == TEXT_DTYPE for name in names]
-    for row in rows:
-        parts = [
-            struct.pack("<H", len(row[name])) + row[name] if text else row[name].tobytes()
-            for name, text in zip(names, texts, strict=True)
-        ]
-        seq = int(row["seq"])
-        yield seq, canonical(topic, seq, b"".join(parts))
+    for seqs, matrix in canonical_matrices(topic, rows):
+        yield from zip(seqs.tolist(), (row.tobytes() for row in matrix), strict=True)
 
 
 def canonical(topic: str, seq: int, payload: bytes) -> bytes:

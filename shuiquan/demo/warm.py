@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from adapters.audit.sink import FolderSink
 from ledger.commands import (
     AllocateCell,
     Command,
@@ -44,6 +45,7 @@ def compile_all() -> None:
         with open_exchange(path, readonly=True) as replayed:
             replayed.state_hash()
             replayed.depth("YC-SW-2024")
+            replayed.checkpoint(FolderSink(path.parent))
 
 
 def register(exchange: Exchange) -> None:

@@ -10,14 +10,15 @@ from typing import Any
 import pytest
 
 from adapters.cli.app import build
-from adapters.cli.options import Product
+from adapters.cli.product import Product
 from adapters.meters.szy206 import Measurement, ReportTime, SelfReport, encode
 from tests.cli.commands import Demo, Imports, Small, run, together
 
 QUERIES = ("holdings", "usage", "trades", "readings", "journal")
+AUDIT = ("verify", "checkpoint", "key", "change-key", "receipt", "prove", "witness", "check-proof")
 COMMANDS = (
-    *QUERIES, "audit verify", "meters decode", "register import", "views rebuild", "snapshot", "backup", "restore",
-    "fork", "demo", "compile", "bench",
+    *QUERIES, *(f"audit {name}" for name in AUDIT), "meters decode", "register import", "views rebuild", "snapshot",
+    "backup", "restore", "fork", "demo", "compile", "bench",
 )  # fmt: skip
 FRAME = "681A68B35303810D00C00059000000826110000001106000004508090A3516"
 
@@ -160,7 +161,10 @@ def test_a_published_frame_is_decoded_as_documented() -> None:
 
 def test_a_missing_ledger_is_refused_by_code_and_not_made(tmp_path: Path) -> None:
     path = tmp_path / "none.db"
-    commands = [["holdings"], ["audit", "verify"], ["views", "rebuild"]]
+    commands = [
+        ["holdings"], ["audit", "verify"], ["views", "rebuild"], ["audit", "key"], ["audit", "prove", "--seq", "1"],
+        ["audit", "checkpoint", "--sink", tmp_path / "sink"],
+    ]  # fmt: skip
     for found in together(*([*command, "--ledger", path] for command in commands)):
         assert (found.status, found.out.strip()) == (1, "")
         assert "LEDGER_MISSING" in found.error

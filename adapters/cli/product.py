@@ -1,0 +1,22 @@
+"""What the command line works on."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from adapters.stores.backup import Copy
+from ledger.audit import Verification
+
+
+class Product(NamedTuple):
+    """What the composition root hands to the command line."""
+
+    open: Callable[..., Any]  # path, readonly -> exchange
+    notary: Callable[..., Any]  # path -> context of a notary
+    verify: Callable[..., Verification]  # path, progress, evidence
+    clock: Callable[[], int]  # UTC nanoseconds
+    demo: Callable[[Path, int], None]
+    back_up: Callable[..., Copy]  # ledger, target, checkpoint, key, copied, verified
+    restore: Callable[..., Copy]  # backup, ledger, checkpoint, key, copied, verified
+    compile: Callable[[], float]
+    bench: Callable[[list[str]], int]
