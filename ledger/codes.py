@@ -123,6 +123,15 @@ class Code(IntEnum):
     LEDGER_CLOSED = 806, "the ledger is closed", "账本已关闭"
     STORE_NOT_OURS = 807, "the file is not a ledger of this program", "不是本系统的账本文件"
     CONSERVATION_BROKEN = 808, "the accounts do not sum to zero", "账户合计不为零"
+    SERVER_UNREACHABLE = 840, "the database server cannot be reached", "无法连接数据库服务器"
+    LOGIN_REFUSED = 841, "the database server refused the login, or a grant is missing", "数据库拒绝登录或缺少授权"
+    DATABASE_MISSING = 842, "the server has no such database", "服务器上没有此数据库"
+    ENCODING_NOT_UTF8 = 843, "the database does not keep text as UTF-8", "数据库编码不是UTF-8"
+    LAYOUT_UNKNOWN = 844, "the tables are of another version of this program", "数据表版本与本程序不符"
+    NOT_DURABLE = 845, "the server may lose what it has committed", "服务器未启用持久化，提交后仍可能丢失"
+    ADDRESS_INVALID = 846, "this is no address of a ledger", "账本地址无效"
+    FILES_UNUSABLE = 847, "the folder for the files beside the ledger cannot be made", "无法创建账本附属文件目录"
+    SERVER_READS_ONLY = 848, "the server takes no writes", "服务器只读，不接受写入"
     # 900-999 policy
     POLICY_INVALID = 900, "the policy file breaks a rule", "政策文件不合规"
     POLICY_DIFFERS = (

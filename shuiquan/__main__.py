@@ -24,19 +24,19 @@ def main() -> None:
         raise SystemExit(1) from None
 
 
-def open_ledger(path: Path, **options: Any) -> Any:
+def open_ledger(ledger: str, **options: Any) -> Any:
     """An exchange on a ledger."""
     from shuiquan.opening import open_exchange  # noqa: PLC0415 - brings the compiler
 
-    return open_exchange(path, **options)
+    return open_exchange(ledger, **options)
 
 
-def verify_ledger(path: Path, progress: Any) -> Any:
+def verify_ledger(ledger: str, progress: Any) -> Any:
     """A verification of a ledger's journal, read beside a writer."""
-    from adapters.stores.sqlite import SQLiteStore  # noqa: PLC0415
     from ledger.audit import verify  # noqa: PLC0415
+    from shuiquan.config import parse_target  # noqa: PLC0415
 
-    store = SQLiteStore(path, writable=False)
+    store = parse_target(ledger).open(writable=False)
     try:
         return verify(store, progress)
     finally:

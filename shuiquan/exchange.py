@@ -9,7 +9,6 @@ from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
 from adapters.stores.parties import PartyRegister, sealed
-from adapters.stores.sqlite import SQLiteStore
 from adapters.stores.views import Views
 from ledger import commands
 from ledger.answers import Answer
@@ -18,6 +17,7 @@ from ledger.commands import Command, Role
 from ledger.decider import Decider
 from ledger.facts import TOPIC_OF
 from ledger.journal.pages import canonical_fact, canonical_rows
+from ledger.journal.store import Store
 from ledger.policy import Policy
 from ledger.replay import Progress, groups_after
 from ledger.state import State
@@ -55,7 +55,7 @@ class Exchange:
     """
 
     def __init__(
-        self, store: SQLiteStore, writer: Writer, views: Views, parties: PartyRegister, clock: Clock, *, writable: bool
+        self, store: Store, writer: Writer, views: Views, parties: PartyRegister, clock: Clock, *, writable: bool
     ) -> None:
         """Put together by `shuiquan.open`."""
         self._store, self._writer, self._views, self._parties = store, writer, views, parties
@@ -116,7 +116,7 @@ class Exchange:
     def _check_writable(self) -> None:
         """Raise Refused (LEDGER_CLOSED) when the ledger was opened for reading."""
         if not self._writable:
-            raise Refused(Code.LEDGER_CLOSED, "ledger", str(self._store.path), "it was opened for reading")
+            raise Refused(Code.LEDGER_CLOSED, "ledger", self.state.ledger_id, "it was opened for reading")
 
     # numbers for orders and readings
 

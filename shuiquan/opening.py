@@ -6,7 +6,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from adapters.stores.parties import PartyRegister
-from adapters.stores.sqlite import SQLiteStore, lock
+from adapters.stores.sqlite import lock
 from adapters.stores.views import Views
 from ledger.codes import Code, Refused
 from ledger.journal.pages import MAX_PAGE_FACTS
@@ -33,16 +33,18 @@ def open_exchange(
 ) -> Exchange:
     """Open a ledger, or make one with `policy` (the name of a built-in district, a TOML file, or a Policy).
 
-    `target` is a path or `sqlite:///path`. On an existing ledger the policy must be the one in force, or left out.
+    `target` is a path, `sqlite:///path` or `postgresql://user@host:port/database` (`docs/stores.md`). On an existing
+    ledger the policy must be the one in force, or left out.
     `readonly` opens beside a running writer. `clock` gives UTC nanoseconds; `progress` is called while facts are read.
 
     Raises Refused: LEDGER_LOCKED when another process writes, LEDGER_MISSING, STORE_NOT_OURS, POLICY_DIFFERS,
-    RECORD_DAMAGED or SEQUENCE_GAP for a damaged journal.
+    RECORD_DAMAGED or SEQUENCE_GAP for a damaged journal, and 840 to 848 for what is amiss with a database server.
     """
-    path = parse_target(target).resolve()  # another name of a file is the same ledger
-    store = SQLiteStore(path, writable=not readonly)
+    place = parse_target(target)
+    path, store = place.beside, place.open(writable=not readonly)
     parties = PartyRegister(Path(f"{path}.persons"), Path(f"{path}.key"))
     try:
+        make_folder(path.parent, needed=not readonly)
         writer = Writer(store, parties.seal_all, page_facts)
         wanted = load_policy(policy)
         if store.head() is None:
@@ -64,9 +66,18 @@ def open_exchange(
     return Exchange(store, writer, views, parties, clock, writable=not readonly)
 
 
-def remove_ledger(target: str | Path) -> None:
-    """Delete a ledger, if there is one, and all beside it. Raises Refused (LEDGER_LOCKED) while it is open."""
-    path = parse_target(target).resolve()
+def make_folder(folder: Path, *, needed: bool) -> None:
+    """Make the folder of the files beside a ledger. Raises Refused (FILES_UNUSABLE) when it cannot but is needed."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        if needed:
+            raise Refused(Code.FILES_UNUSABLE, "files", str(folder), str(problem)) from None
+
+
+def remove_ledger(path: Path) -> None:
+    """Delete the ledger in a file, if any, and all beside it. Raises Refused (LEDGER_LOCKED) while it is open."""
+    path = path.resolve()
     writer = FileLock(f"{path}.lock")
     lock(writer, path)
     for beside in ("", "-wal", "-shm", ".views", ".views-wal", ".views-shm", ".persons", ".key"):

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any, NamedTuple
@@ -15,11 +15,14 @@ from adapters.cli.show import Cell, console, print_json, print_table, progress_b
 from adapters.meters.frames import describe, parse_hex
 from adapters.registry.importer import import_register
 from ledger.audit import Verification
+from ledger.codes import Code, Refused
 from ledger.units import show_m3, show_yuan
 
 SHOWN_TO_PEOPLE = 20
 
-Ledger = Annotated[Path, Parameter(name="--ledger", help="file of the ledger, such as out/yongchuan.db")]
+Ledger = Annotated[
+    str, Parameter(name="--ledger", help="file of the ledger, such as out/yongchuan.db, or postgresql://user@host/name")
+]
 Json = Annotated[bool, Parameter(name="--json", negative="", help="print JSON for programs")]
 Flag = Annotated[bool, Parameter(negative="")]
 Limit = Annotated[int | None, Parameter(help="rows to print; a table shows 20, JSON all")]
@@ -28,8 +31,8 @@ Limit = Annotated[int | None, Parameter(help="rows to print; a table shows 20, J
 class Product(NamedTuple):
     """What the composition root hands to the command line."""
 
-    open: Callable[..., Any]  # path, readonly -> exchange
-    verify: Callable[..., Verification]  # path, progress
+    open: Callable[..., Any]  # ledger, readonly -> exchange
+    verify: Callable[..., Verification]  # ledger, progress
     demo: Callable[[Path, int], None]
     compile: Callable[[], float]
     bench: Callable[[list[str]], int]
@@ -71,14 +74,17 @@ def show(title: str, cells: list[Cell], rows: Iterable[dict[str, Any]], limit: i
 
 
 @contextmanager
-def rehearsal(product: Product, ledger: Path, policy: str | None) -> Iterator[Any]:
+def rehearsal(product: Product, ledger: str, policy: str | None) -> Iterator[Any]:
     """The ledger to read, or one that is gone afterwards where there is none yet."""
-    if ledger.exists():
-        with product.open(ledger, policy=policy, readonly=True) as opened:
-            yield opened
-    else:
-        with TemporaryDirectory() as folder, product.open(Path(folder) / ledger.name, policy=policy) as opened:
-            yield opened
+    with ExitStack() as ending:
+        try:
+            opened = product.open(ledger, policy=policy, readonly=True)
+        except Refused as refusal:
+            if refusal.code != Code.LEDGER_MISSING:
+                raise
+            folder = ending.enter_context(TemporaryDirectory())
+            opened = product.open(str(Path(folder) / "rehearsal.db"), policy=policy)
+        yield ending.enter_context(opened)
 
 
 def add_queries(app: App, product: Product) -> None:
