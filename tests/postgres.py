@@ -92,6 +92,12 @@ class PostgresServer:
         query = urlencode(parameters, quote_via=quote)
         return f"postgresql://{who}@127.0.0.1:{self.port}/{database}" + (f"?{query}" if query else "")
 
+    def client(self, program: str, database: str, *arguments: str) -> None:
+        """Run a client of the server on a database."""
+        command = [self._bin / program, *arguments, self.url(database)]
+        run = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        assert run.returncode == 0, run.stdout + run.stderr
+
     def _run(self, program: str, *arguments: object) -> None:
         command = [self._bin / program, "-D", self._data, *map(str, arguments)]
         run = subprocess.run(

@@ -9,22 +9,24 @@ nothing can be written any more. Everything is read through other connections, w
 writing.
 """
 
+from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Final
 
 import psycopg
 from eventsourcing.persistence import InterfaceError, OperationalError, PersistenceError, StoredEvent
-from eventsourcing.postgres import ConnectionPool, PostgresApplicationRecorder, PostgresDatastore
+from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore
 from eventsourcing.utils import retry
 from psycopg.rows import DictRow, dict_row, tuple_row
 
 from adapters.stores.postgres_server import (
-    CONNECT_TIMEOUT_S,
     LAYOUT,
     SCHEMA,
     Address,
+    check_may_write,
     connect,
+    end,
     has_tables,
     one_line,
     open_session,
@@ -34,7 +36,6 @@ from ledger.journal.store import Entry, Key
 
 STREAM: Final = "journal"
 READ_AT_ONCE: Final = 64  # a page can be several megabytes
-READERS: Final = 4  # connections at most
 
 TABLES: Final = (
     "CREATE TABLE shuiquan.layout (version integer PRIMARY KEY)",
@@ -51,10 +52,12 @@ TABLES: Final = (
     """,
 )
 
+# the library's own number is the position too: its sequence has holes, and goes back when a copied database crashes
 INSERT: Final = """
 WITH events AS (
-    INSERT INTO shuiquan.stored_events (originator_id, originator_version, topic, state)
-    SELECT * FROM unnest(%b::text[], %b::bigint[], %b::text[], %b::bytea[])
+    INSERT INTO shuiquan.stored_events (originator_id, originator_version, topic, state, notification_id)
+    SELECT stream, position, topic, state, position
+    FROM unnest(%b::text[], %b::bigint[], %b::text[], %b::bytea[]) AS event (stream, position, topic, state)
 ), spans AS (
     INSERT INTO shuiquan.spans
     SELECT * FROM unnest(%b::bigint[], %b::bigint[], %b::bigint[])
@@ -81,35 +84,60 @@ class Session:
 
     def close(self) -> None:
         """Close it, which frees the lock."""
-        self._connection.close()
+        end(self._connection)
 
 
-def reading_pool(address: Address) -> ConnectionPool[psycopg.Connection[DictRow]]:
-    """Connections that only read, for PostgreSQL itself."""
-    return ConnectionPool(
-        kwargs={**address.settings, "autocommit": True, "row_factory": dict_row},
-        connection_class=psycopg.Connection[DictRow],
-        min_size=1,
-        max_size=READERS,
-        timeout=CONNECT_TIMEOUT_S,
-        num_workers=1,
-        configure=only_reads,
-        open=False,
-    )
+class Readers:
+    """In the place of a pool: connections that only read, for PostgreSQL itself, made when needed and kept when whole.
 
+    Unlike a pool that connects in the background, it says at once that a server is gone, and why.
+    """
 
-def only_reads(connection: psycopg.Connection[Any]) -> None:
-    """Keep a connection from writing."""
-    connection.execute("SET default_transaction_read_only = on")
+    def __init__(self, address: Address) -> None:
+        """No connection yet."""
+        self._address = address
+        self._idle: deque[psycopg.Connection[DictRow]] = deque()
+        self._closed = False
+
+    def open(self, *_: object) -> None:
+        """Connections are made when they are needed."""
+
+    @contextmanager
+    def connection(self) -> Iterator[psycopg.Connection[DictRow]]:
+        """A connection for one thread. Raises Refused as `connect` does."""
+        if self._closed:
+            raise Refused(Code.LEDGER_CLOSED, "ledger", self._address.name)
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = connect(self._address)
+            connection.execute("SET default_transaction_read_only = on")
+            connection.row_factory = dict_row  # as the library expects
+        try:
+            yield connection
+        finally:
+            self._idle.append(connection)
+            if connection.broken or self._closed:
+                self._drop()
+
+    def close(self) -> None:
+        """Close them."""
+        self._closed = True
+        self._drop()
+
+    def _drop(self) -> None:
+        """Close what is idle: where one connection broke, the server was gone and the others are broken too."""
+        while self._idle:
+            self._idle.pop().close()
 
 
 class JournalDatastore(PostgresDatastore):
-    """A datastore of the library on a session or a pool of ours, which know settings that it does not."""
+    """A datastore of the library on connections of ours, which know settings that it does not."""
 
-    def __init__(self, pool: Session | ConnectionPool[psycopg.Connection[DictRow]]) -> None:
+    def __init__(self, pool: Session | Readers) -> None:
         """A datastore in the schema of ledgers."""
         super().__init__("", "", "", "", "", originator_id_type="text", schema=SCHEMA)
-        self.pool = pool  # type: ignore[assignment] # a session has what is asked of a pool here
+        self.pool = pool  # type: ignore[assignment] # it has what is asked of a pool here
 
 
 class JournalRecorder(PostgresApplicationRecorder):
@@ -149,9 +177,9 @@ class JournalRecorder(PostgresApplicationRecorder):
             cursor.execute(INSERT, columns, prepare=True)
         return positions
 
-    @retry((InterfaceError, OperationalError), max_attempts=3, wait=0.1)
+    @retry((InterfaceError, OperationalError), max_attempts=2)
     def select(self, statement: Any, *parameters: object) -> list[tuple[Any, ...]]:
-        """Rows of a query. Asked again on another connection where one was lost."""
+        """Rows of a query. Asked again on a new connection where one was lost."""
         with self.datastore.get_connection() as connection:
             cursor = connection.cursor(binary=True, row_factory=tuple_row)
             return cursor.execute(statement, parameters, prepare=True).fetchall()
@@ -168,18 +196,20 @@ class PostgresStore:
         """
         self._name = address.name
         session = open_session(address) if writable else connect(address)
-        pool = reading_pool(address)
+        readers = Readers(address)
         try:
             known = has_tables(session, address)
             if not known and not writable:
                 raise Refused(Code.LEDGER_MISSING, "ledger", address.name, "check the address")
+            if known and writable:
+                check_may_write(session, address)
             self._writer = JournalRecorder(JournalDatastore(Session(session))) if writable else None
             if self._writer and not known:
                 create(self._writer, address)
-            self._reader = JournalRecorder(JournalDatastore(pool))
+            self._reader = JournalRecorder(JournalDatastore(readers))
         except BaseException as problem:
-            pool.close()
-            session.close()
+            readers.close()
+            end(session)
             if isinstance(problem, psycopg.OperationalError | PersistenceError):  # it went away meanwhile
                 raise Refused(Code.SERVER_UNREACHABLE, "ledger", self._name, one_line(problem)) from problem
             raise

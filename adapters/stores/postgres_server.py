@@ -20,11 +20,10 @@ SCHEMA: Final = "shuiquan"
 TABLES: Final = frozenset({"layout", "stored_events", "spans", "submissions"})
 LAYOUT: Final = 1  # of these tables, kept in the table `layout`
 LOCK: Final = 0x53515331  # of the writer; advisory locks are counted within a database
-CONNECT_TIMEOUT_S: Final = 5
 
 DEFAULTS: Final = {
     "fallback_application_name": "shuiquan",
-    "connect_timeout": str(CONNECT_TIMEOUT_S),
+    "connect_timeout": "5",
     "keepalives_idle": "15", "keepalives_interval": "5", "keepalives_count": "3", "tcp_user_timeout": "30000",
 }  # fmt: skip
 """Settings that an address may change: a server that is gone is noticed within half a minute."""
@@ -90,7 +89,7 @@ def invalid(rule: str) -> Refused:
     return Refused(Code.ADDRESS_INVALID, "ledger", "postgresql://…", rule)
 
 
-def connect(address: Address, **settings: str) -> psycopg.Connection[tuple[Any, ...]]:
+def connect(address: Address, **settings: str) -> psycopg.Connection[Any]:
     """A connection that commits every statement.
 
     Raises Refused: SERVER_UNREACHABLE, DATABASE_MISSING, LOGIN_REFUSED.
@@ -120,7 +119,7 @@ def one_line(problem: Exception) -> str:
     return " ".join(str(problem).split())
 
 
-def open_session(address: Address) -> psycopg.Connection[tuple[Any, ...]]:
+def open_session(address: Address) -> psycopg.Connection[Any]:
     """The one session of a writer, with the writer's lock, which lives and ends with it.
 
     Raises Refused as `connect` does, and LEDGER_LOCKED, NOT_DURABLE, SERVER_READS_ONLY, ENCODING_NOT_UTF8.
@@ -134,12 +133,19 @@ def open_session(address: Address) -> psycopg.Connection[tuple[Any, ...]]:
             rule = "one writer at a time; readers open it read-only"
             raise Refused(Code.LEDGER_LOCKED, "ledger", address.name, rule)
     except BaseException:
-        session.close()
+        end(session)
         raise
     return session
 
 
-def check_server(session: psycopg.Connection[tuple[Any, ...]], address: Address) -> None:
+def end(session: psycopg.Connection[Any]) -> None:
+    """Close a session. Its lock is given back first: the server notices the end of a connection a moment later."""
+    with suppress(psycopg.Error):
+        session.execute("SELECT pg_advisory_unlock_all()")
+    session.close()
+
+
+def check_server(session: psycopg.Connection[Any], address: Address) -> None:
     """Refuse a server that loses what it acknowledged, takes nothing, or cannot hold every text."""
     asked = "SELECT current_setting(name) FROM unnest(%s::text[]) AS name"
     names = ["server_encoding", "transaction_read_only", "fsync"]
@@ -154,7 +160,7 @@ def check_server(session: psycopg.Connection[tuple[Any, ...]], address: Address)
         raise Refused(Code.NOT_DURABLE, address.name, "fsync=off", "fsync = on in the settings of the server")
 
 
-def has_tables(session: psycopg.Connection[tuple[Any, ...]], address: Address) -> bool:
+def has_tables(session: psycopg.Connection[Any], address: Address) -> bool:
     """Whether the database has the tables of a ledger; False where our schema is empty or missing.
 
     Raises Refused: STORE_NOT_OURS, LAYOUT_UNKNOWN, LOGIN_REFUSED for a role without grants.
@@ -176,3 +182,11 @@ def has_tables(session: psycopg.Connection[tuple[Any, ...]], address: Address) -
         shown = ", ".join(str(version) for (version,) in versions)
         raise Refused(Code.LAYOUT_UNKNOWN, address.name, shown, f"version {LAYOUT}")
     return True
+
+
+def check_may_write(session: psycopg.Connection[Any], address: Address) -> None:
+    """Raise Refused (LOGIN_REFUSED) for a role that may not add records."""
+    asked = "SELECT name FROM unnest(%s::text[]) AS name WHERE NOT has_table_privilege('shuiquan.' || name, 'INSERT')"
+    missing = [name for (name,) in session.execute(asked, [sorted(TABLES - {"layout"})])]
+    if missing:
+        raise Refused(Code.LOGIN_REFUSED, "ledger", address.name, f"GRANT INSERT ON {', '.join(missing)}")

@@ -98,7 +98,7 @@ class SQLiteStore:
     def __init__(self, path: Path, *, writable: bool = True) -> None:
         """Open a journal, made if it is new. Raises Refused: LEDGER_LOCKED, LEDGER_MISSING, STORE_NOT_OURS."""
         self.path = path
-        self._lock = FileLock(f"{path}.lock") if writable else None
+        self._lock = FileLock(f"{path}.lock", thread_local=False) if writable else None  # any thread may close
         if self._lock:
             lock(self._lock, path)
         try:

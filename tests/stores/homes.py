@@ -8,22 +8,28 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from adapters.stores.postgres_server import LOCK
-from tests.postgres import PostgresServer
+from eventsourcing.persistence import ApplicationRecorder
+from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore
+from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteDatastore
+
+from adapters.stores import postgres, sqlite
+from adapters.stores.postgres_server import LOCK, connect, parse_address
+from tests.postgres import PASSWORD, USER, PostgresServer
 
 
 class Database(str):
     """The address of a database of the test server, with what a test needs to go around the program."""
 
-    __slots__ = ("name", "server")
+    __slots__ = ("beside", "name", "server")
     server: PostgresServer
     name: str
+    beside: Path
 
     @classmethod
     def of(cls, server: PostgresServer, name: str, beside: Path) -> "Database":
         """The address of a database by its name."""
         made = cls(server.url(name, files=beside))
-        made.server, made.name = server, name
+        made.server, made.name, made.beside = server, name, beside
         return made
 
 
@@ -80,6 +86,15 @@ class Around:
         return done.fetchall() if done.description else []
 
 
+def insert(connection: Around, place: Place, row: tuple[int, str, bytes]) -> None:
+    """Insert a record (position, topic, state) around the program."""
+    values = "'journal', ?, ?, ?" + (", ?" if isinstance(place, Database) else "")
+    connection.execute(
+        f"INSERT INTO stored_events VALUES ({values})",  # noqa: S608
+        (*row, row[0]) if isinstance(place, Database) else row,
+    )
+
+
 @contextmanager
 def database(place: Place) -> Iterator[Around]:
     """The database of a ledger, as somebody opens it who goes around the program; one transaction."""
@@ -89,6 +104,24 @@ def database(place: Place) -> Iterator[Around]:
     else:
         with closing(sqlite3.connect(place)) as connection, connection:
             yield Around(connection, "?")
+
+
+def unlocked(place: Place) -> ApplicationRecorder:
+    """Our recorder on the journal of a ledger, without the lock of a writer."""
+    if isinstance(place, Database):
+        return postgres.JournalRecorder(postgres.JournalDatastore(postgres.Session(connect(parse_address(place)))))
+    return sqlite.JournalRecorder(sqlite.JournalDatastore(str(place)))
+
+
+def stock(place: Place) -> ApplicationRecorder:
+    """The library's own recorder on the journal of a ledger, or on its own table where there is none."""
+    if not isinstance(place, Database):
+        return SQLiteApplicationRecorder(SQLiteDatastore(str(place), originator_id_type="text"))
+    with place.server.connect(place.name) as connection:
+        found = connection.execute("SELECT to_regclass('shuiquan.stored_events')").fetchone()
+    where = {"schema": "shuiquan"} if found and found[0] else {}
+    at = (place.name, "127.0.0.1", place.server.port, USER, PASSWORD)
+    return PostgresApplicationRecorder(PostgresDatastore(*at, originator_id_type="text", **where))
 
 
 def released(place: Place) -> Place:

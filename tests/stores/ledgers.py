@@ -20,7 +20,7 @@ from ledger.submissions import Submission
 from shuiquan.config import parse_target
 from shuiquan.exchange import Exchange
 from tests.ledger.scripts import play, populate
-from tests.stores.homes import Place, database
+from tests.stores.homes import Place, database, insert
 from tests.world import World
 
 ROOT = Path(__file__).parents[2]
@@ -194,7 +194,7 @@ def store(path: Place, rows: Iterable[Row]) -> None:
     with database(path) as connection:
         connection.execute("DELETE FROM stored_events")
         for row in rows:
-            connection.execute("INSERT INTO stored_events VALUES ('journal', ?, ?, ?)", row)
+            insert(connection, path, row)
 
 
 def parted(state: bytes) -> tuple[Header, bytes]:

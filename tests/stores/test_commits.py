@@ -7,7 +7,7 @@ import pytest
 
 from shuiquan import Code, Refused
 from tests.ledger.scripts import random_script
-from tests.stores.homes import Database, Files, Home, Place, database
+from tests.stores.homes import Database, Files, Home, Place, database, insert
 from tests.stores.ledgers import Script, facts_hash, finished, recorded, resumed, start, submit_all, undisturbed
 from tests.world import World
 
@@ -73,8 +73,7 @@ def test_a_writer_that_got_past_the_lock_meets_the_fence(home: Home, ledger: Pla
     list(submit_all(world, script[:2]))
     position = world.exchange.position + 1
     with database(ledger) as connection:
-        foreign = (position, "market.opened/1", b"")
-        connection.execute("INSERT INTO stored_events VALUES ('journal', ?, ?, ?)", foreign)
+        insert(connection, ledger, (position, "market.opened/1", b""))
         connection.execute("INSERT INTO spans VALUES (?, ?, ?)", (position, 10**6, 10**6))
     world.clock.at_ns = script[2][0]
     with pytest.raises(Refused) as failed:
