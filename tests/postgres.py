@@ -82,6 +82,11 @@ class PostgresServer:
             connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} ENCODING '{encoding}'")
         return name
 
+    def drop(self, name: str) -> None:
+        """Delete a database, whoever is connected to it: a restart after a crash looks at every file there is."""
+        with self.connect() as connection:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
     def connect(self, database: str = "postgres") -> psycopg.Connection[Any]:
         """A connection of somebody who goes around the program, whose names are those of a ledger's tables."""
         return psycopg.connect(self.url(database, options="-csearch_path=shuiquan"), autocommit=True)

@@ -35,9 +35,11 @@ def files(tmp_path: Path, populated: Path) -> Files:
 
 
 @pytest.fixture
-def databases(postgres: PostgresServer, tmp_path: Path, populated_database: Database) -> Databases:
-    """Places for ledgers on the server."""
-    return Databases(postgres, tmp_path, populated_database)
+def databases(postgres: PostgresServer, tmp_path: Path, populated_database: Database) -> Iterator[Databases]:
+    """Places for ledgers on the server, gone afterwards."""
+    made = Databases(postgres, tmp_path, populated_database)
+    yield made
+    made.drop()
 
 
 @pytest.fixture(params=["files", "databases"])

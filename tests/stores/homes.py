@@ -64,14 +64,23 @@ class Databases:
     """Places on a server; files beside a ledger go into a folder."""
 
     def __init__(self, server: PostgresServer, folder: Path, populated: Database) -> None:
-        self._server, self._populated = server, populated
-        self._beside = (folder / f"beside-{number}" for number in itertools.count())
+        self._server, self._populated, self._folder = server, populated, folder
+        self._made: list[str] = []
 
     def new(self) -> Database:
-        return Database.of(self._server, self._server.create(), next(self._beside))
+        return self._make("template0")
 
     def copied(self) -> Database:
-        return Database.of(self._server, self._server.create(self._populated.name), next(self._beside))
+        return self._make(self._populated.name)
+
+    def _make(self, template: str) -> Database:
+        self._made.append(self._server.create(template))
+        return Database.of(self._server, self._made[-1], self._folder / f"beside-{len(self._made)}")
+
+    def drop(self) -> None:
+        """Delete them all."""
+        for name in self._made:
+            self._server.drop(name)
 
 
 class Around:
