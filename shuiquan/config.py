@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from adapters.stores.sqlite import SQLiteStore
 from ledger.codes import Code, Refused
 from ledger.journal.store import Store
 from ledger.policy import Policy
@@ -37,10 +36,17 @@ def parse_target(target: str | Path) -> Target:
     if scheme in {"postgresql", "postgres"}:
         return postgres_target(text)
     if scheme == "sqlite" and path.startswith("/"):
-        file = Path(path[1:]).resolve()  # another name of a file is the same ledger
-        return Target(partial(SQLiteStore, file), file)
+        return sqlite_target(Path(path[1:]))
     rule = "a path, sqlite:///path or postgresql://user@host:port/database"
     raise Refused(Code.ADDRESS_INVALID, "ledger", f"{scheme.partition(':')[0]}:…", rule)  # a password may stand in it
+
+
+def sqlite_target(path: Path) -> Target:
+    """The place of a ledger in a file."""
+    from adapters.stores.sqlite import SQLiteStore  # noqa: PLC0415 - the package imports light
+
+    file = path.resolve()  # another name of a file is the same ledger
+    return Target(partial(SQLiteStore, file), file)
 
 
 def postgres_target(url: str) -> Target:

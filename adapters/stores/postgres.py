@@ -11,7 +11,7 @@ writing.
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any, Final
 
 import psycopg
@@ -117,7 +117,7 @@ class Readers:
             yield connection
         finally:
             self._idle.append(connection)
-            if connection.broken or self._closed:
+            if connection.closed or self._closed:
                 self._drop()
 
     def close(self) -> None:
@@ -127,8 +127,9 @@ class Readers:
 
     def _drop(self) -> None:
         """Close what is idle: where one connection broke, the server was gone and the others are broken too."""
-        while self._idle:
-            self._idle.pop().close()
+        with suppress(IndexError):
+            while True:
+                self._idle.pop().close()
 
 
 class JournalDatastore(PostgresDatastore):
