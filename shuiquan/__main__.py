@@ -43,47 +43,49 @@ def product() -> Any:
     )
 
 
-def open_ledger(path: Path, **options: Any) -> Any:
+def open_ledger(ledger: str, **options: Any) -> Any:
     """An exchange on a ledger."""
     from shuiquan.opening import open_exchange  # noqa: PLC0415 - brings the compiler
 
-    return open_exchange(path, **options)
+    return open_exchange(ledger, **options)
 
 
 @contextmanager
-def open_notary(path: Path) -> Iterator[Any]:
+def open_notary(ledger: str) -> Iterator[Any]:
     """A notary on a ledger's journal, read beside a writer."""
     from adapters.audit.notary import Notary  # noqa: PLC0415
-    from adapters.stores.sqlite import SQLiteStore  # noqa: PLC0415
+    from shuiquan.config import parse_target  # noqa: PLC0415
 
-    path = path.resolve()
-    with closing(SQLiteStore(path, writable=False)) as store:
-        yield Notary(store, path)
+    place = parse_target(ledger)
+    with closing(place.open(writable=False)) as store:
+        yield Notary(store, place.beside)
 
 
-def verify_ledger(path: Path, progress: Any, evidence: Any) -> Any:
+def verify_ledger(ledger: str, progress: Any, evidence: Any) -> Any:
     """A verification of a ledger's journal, read beside a writer, with the salt key beside it."""
     from adapters.audit.keys import Keys  # noqa: PLC0415
-    from adapters.stores.sqlite import SQLiteStore  # noqa: PLC0415
     from ledger.audit import verify  # noqa: PLC0415
+    from shuiquan.config import parse_target  # noqa: PLC0415
 
-    path = path.resolve()
-    with closing(SQLiteStore(path, writable=False)) as store:
-        return verify(store, progress, evidence._replace(salt_key=Keys(path).known_salt))
+    place = parse_target(ledger)
+    with closing(place.open(writable=False)) as store:
+        return verify(store, progress, evidence._replace(salt_key=Keys(place.beside).known_salt))
 
 
-def back_up(ledger: Path, target: Path, **options: Any) -> Any:
-    """A backup of a ledger."""
+def back_up(ledger: str, target: Path, **options: Any) -> Any:
+    """A backup of a ledger in a file."""
     from adapters.stores import backup  # noqa: PLC0415
+    from shuiquan.config import ledger_file  # noqa: PLC0415
 
-    return backup.back_up(ledger.resolve(), target, time.time_ns(), **options)
+    return backup.back_up(ledger_file(ledger), target, time.time_ns(), **options)
 
 
-def restore(source: Path, ledger: Path, **options: Any) -> Any:
-    """A ledger from a backup."""
+def restore(source: Path, ledger: str, **options: Any) -> Any:
+    """A ledger in a file, from a backup."""
     from adapters.stores import backup  # noqa: PLC0415
+    from shuiquan.config import ledger_file  # noqa: PLC0415
 
-    return backup.restore(source, ledger.resolve(), time.time_ns(), **options)
+    return backup.restore(source, ledger_file(ledger), time.time_ns(), **options)
 
 
 def run_demo(out: Path, seed: int) -> None:

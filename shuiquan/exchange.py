@@ -12,7 +12,6 @@ from typing import Any, Final, NamedTuple, Self
 from adapters.audit.notary import Notary, Reached
 from adapters.stores.parties import PartyRegister, sealed
 from adapters.stores.snapshots import LOG, Snapshots
-from adapters.stores.sqlite import SQLiteStore
 from adapters.stores.views import Views
 from ledger import commands
 from ledger.answers import Answer
@@ -22,6 +21,7 @@ from ledger.commands import Command, Role
 from ledger.decider import Decider
 from ledger.facts import TOPIC_OF
 from ledger.journal.records import canonical_facts
+from ledger.journal.store import Store
 from ledger.policy import Policy
 from ledger.replay import Progress, groups_after, read_chain
 from ledger.state import State
@@ -62,7 +62,7 @@ class Exchange:
     """
 
     def __init__(
-        self, store: SQLiteStore, writer: Writer, views: Views, parties: PartyRegister, notary: Notary,
+        self, store: Store, writer: Writer, views: Views, parties: PartyRegister, notary: Notary,
         snapshots: Snapshots, clock: Clock, *, writable: bool, snapshot_facts: int,
     ) -> None:  # fmt: skip
         """Put together by `shuiquan.open`."""
@@ -126,7 +126,7 @@ class Exchange:
     def _check_writable(self) -> None:
         """Raise Refused (LEDGER_CLOSED) when the ledger was opened for reading."""
         if not self._writable:
-            raise Refused(Code.LEDGER_CLOSED, "ledger", str(self._store.path), "it was opened for reading")
+            raise Refused(Code.LEDGER_CLOSED, "ledger", self.state.ledger_id, "it was opened for reading")
 
     # numbers for orders and readings
 

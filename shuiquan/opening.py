@@ -8,7 +8,7 @@ from adapters.audit.files import AUDIT_FILES
 from adapters.audit.notary import Notary
 from adapters.stores.parties import PartyRegister
 from adapters.stores.snapshots import Snapshots
-from adapters.stores.sqlite import SQLiteStore, take_lock
+from adapters.stores.sqlite import take_lock
 from adapters.stores.views import Views
 from ledger.codes import Code, Refused
 from ledger.forks import Fork, fork_submission, refuse_copy
@@ -39,21 +39,24 @@ def open_exchange(
 ) -> Exchange:
     """Open a ledger, or make one with `policy` (the name of a built-in district, a TOML file, or a Policy).
 
-    `target` is a path or `sqlite:///path`. On an existing ledger the policy must be the one in force, or left out.
+    `target` is a path, `sqlite:///path` or `postgresql://user@host:port/database` (`docs/stores.md`). On an existing
+    ledger the policy must be the one in force, or left out.
     `readonly` opens beside a running writer. `clock` gives UTC nanoseconds; `progress` is called while facts are read.
     A snapshot is written when a ledger is opened or closed with `snapshot_facts` facts or more behind the last one.
     `fork` lets a copy go on that was restored or is older than what is known; without it such a one is only read.
 
     Raises Refused: LEDGER_LOCKED when another process writes, LEDGER_MISSING, STORE_NOT_OURS, POLICY_DIFFERS,
-    RECORD_DAMAGED or SEQUENCE_GAP for a damaged journal, LEDGER_RESTORED or LEDGER_OLDER for a copy without a fork.
+    RECORD_DAMAGED or SEQUENCE_GAP for a damaged journal, LEDGER_RESTORED or LEDGER_OLDER for a copy without a fork, and
+    840 to 848 for what is amiss with a database server.
     """
     if fork and readonly:
         raise Refused(Code.WRONG_TYPE, "readonly", readonly, "a fork is written")
-    path = parse_target(target).resolve()  # another name of a file is the same ledger
-    store = SQLiteStore(path, writable=not readonly)
+    place = parse_target(target)
+    path, store = place.beside, place.open(writable=not readonly)
     snapshots = Snapshots(path)
     parties = PartyRegister(Path(f"{path}.persons"), Path(f"{path}.key"))
     try:
+        make_folder(path.parent, needed=not readonly)
         writer = Writer(store, parties.seal_all, page_facts)
         wanted = load_policy(policy)
         if store.head() is None:
@@ -92,9 +95,18 @@ def go_on(writer: Writer, due: ForkDue | None, fork: Fork | None, clock: Clock) 
         raise answer
 
 
-def remove_ledger(target: str | Path) -> None:
-    """Delete a ledger, if there is one, and all beside it. Raises Refused (LEDGER_LOCKED) while it is open."""
-    path = parse_target(target).resolve()
+def make_folder(folder: Path, *, needed: bool) -> None:
+    """Make the folder of the files beside a ledger. Raises Refused (FILES_UNUSABLE) when it cannot but is needed."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        if needed:
+            raise Refused(Code.FILES_UNUSABLE, "files", str(folder), str(problem)) from None
+
+
+def remove_ledger(path: Path) -> None:
+    """Delete the ledger in a file, if any, and all beside it. Raises Refused (LEDGER_LOCKED) while it is open."""
+    path = path.resolve()
     with take_lock(path):
         remove_files(path)
 

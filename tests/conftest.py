@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.postgres import PostgresServer
 from tests.world import World
 
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
@@ -19,3 +20,11 @@ def world(tmp_path: Path) -> Iterator[World]:
     made = World(tmp_path / "ledger.db")
     yield made
     made.exchange.close()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A real PostgreSQL server, started when the first test asks for it."""
+    server = PostgresServer()
+    yield server
+    server.remove()

@@ -36,7 +36,7 @@ YEAR_END_NS = START_NS + 400 * DAY_NS
 class World:
     """An exchange on the test district, with a clock that the test moves and command ids that count up."""
 
-    def __init__(self, path: Path, policy: Policy | None = None, **options: Any) -> None:
+    def __init__(self, path: Path | str, policy: Policy | None = None, **options: Any) -> None:
         self.path = path
         self.clock = Clock()
         self.exchange = shuiquan.open(path, policy=policy or district(), clock=self.clock, ledger_id="test", **options)

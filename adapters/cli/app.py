@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
@@ -18,6 +18,7 @@ from adapters.cli.product import Product
 from adapters.cli.show import Cell, console, print_json, print_table, progress_bar
 from adapters.meters.frames import describe, parse_hex
 from adapters.registry.importer import import_register
+from ledger.codes import Code, Refused
 
 SHOWN_TO_PEOPLE = 20
 
@@ -60,14 +61,17 @@ def show(title: str, cells: list[Cell], rows: Iterable[dict[str, Any]], limit: i
 
 
 @contextmanager
-def rehearsal(product: Product, ledger: Path, policy: str | None) -> Iterator[Any]:
+def rehearsal(product: Product, ledger: str, policy: str | None) -> Iterator[Any]:
     """The ledger to read, or one that is gone afterwards where there is none yet."""
-    if ledger.exists():
-        with product.open(ledger, policy=policy, readonly=True) as opened:
-            yield opened
-    else:
-        with TemporaryDirectory() as folder, product.open(Path(folder) / ledger.name, policy=policy) as opened:
-            yield opened
+    with ExitStack() as ending:
+        try:
+            opened = product.open(ledger, policy=policy, readonly=True)
+        except Refused as refusal:
+            if refusal.code != Code.LEDGER_MISSING:
+                raise
+            folder = ending.enter_context(TemporaryDirectory())
+            opened = product.open(str(Path(folder) / "rehearsal.db"), policy=policy)
+        yield ending.enter_context(opened)
 
 
 def add_queries(app: App, product: Product) -> None:

@@ -4,7 +4,9 @@ It is written after every commit and never synced: it may be behind the journal,
 hash of the first record, which says of which ledger, the last position, and the hash of the record before that.
 """
 
+import hashlib
 import re
+import struct
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
@@ -13,7 +15,9 @@ from typing import Final, NamedTuple
 import msgspec
 
 from ledger.journal.records import LENGTH, Header
+from ledger.journal.store import OLDER, OTHER, ForkDue, Store
 
+UNKNOWN: Final = bytes(32)
 LINE: Final = re.compile(rb"shuiquan-head 1 ([0-9a-f]{64}) ([0-9]{20}) ([0-9a-f]{64})\n")
 
 
@@ -51,6 +55,18 @@ class HeadFile:
             self._file.seek(0)
             self._file.write(line.encode())
 
+    def fork_due(self, store: Store) -> ForkDue | None:
+        """The fork that a journal needs which lacks records of which this file knows, or has others."""
+        head, known = store.head(), self.read()
+        if head is None or known is None or known.first != store.digest(1):
+            return None
+        position, digest = head.position, hashlib.sha256(head.state).digest()
+        if known.position > position:
+            return ForkDue(OLDER, position, digest, known.position)
+        if known.previous != UNKNOWN and store.digest(known.position - 1) != known.previous:
+            return ForkDue(OTHER, position, digest, known.position)
+        return None
+
     def close(self) -> None:
         """Close the file."""
         if self._file:
@@ -59,6 +75,9 @@ class HeadFile:
 
 
 def previous_of(record: bytes) -> bytes:
-    """The hash of the record before one."""
-    (length,) = LENGTH.unpack_from(record)
-    return msgspec.msgpack.decode(record[LENGTH.size : LENGTH.size + length], type=Header).previous
+    """The hash of the record before one, as that says; UNKNOWN from one that is no record of a ledger."""
+    try:
+        (length,) = LENGTH.unpack_from(record)
+        return msgspec.msgpack.decode(record[LENGTH.size : LENGTH.size + length], type=Header).previous
+    except (struct.error, msgspec.MsgspecError, UnicodeDecodeError):
+        return UNKNOWN

@@ -22,9 +22,9 @@ from eventsourcing.sqlite import (
 )
 from filelock import FileLock, Timeout
 
-from adapters.stores.headfile import HeadFile, Known
+from adapters.stores.headfile import HeadFile
 from ledger.codes import Code, Refused
-from ledger.journal.store import OLDER, OTHER, RESTORED, Entry, ForkDue, Key
+from ledger.journal.store import RESTORED, Entry, ForkDue, Key
 
 STREAM: Final = "journal"
 APPLICATION_ID: Final = 0x53515331  # "SQS1" in the file's header says whose it is
@@ -110,7 +110,7 @@ class SQLiteStore:
     def __init__(self, path: Path, *, writable: bool = True) -> None:
         """Open a journal, made if it is new. Raises Refused: LEDGER_LOCKED, LEDGER_MISSING, STORE_NOT_OURS."""
         self.path = path
-        self._lock = FileLock(f"{path}.lock") if writable else None
+        self._lock = FileLock(f"{path}.lock", thread_local=False) if writable else None  # any thread may close
         if self._lock:
             lock(self._lock, path)
         try:
@@ -183,20 +183,12 @@ class SQLiteStore:
 
     def fork_due(self) -> ForkDue | None:
         """Whether this file is a copy from a backup, or lacks records of which the head file knows."""
-        head, known = self.head(), self._head_file.read()
-        if head is None:
-            return None
-        position, digest = head.position, hashlib.sha256(head.state).digest()
-        if known is None or known.first != self.digest(1):
-            known = Known(b"", position, b"")
+        head, due = self.head(), self._head_file.fork_due(self)
         (marked,) = self._one("SELECT MAX(position) FROM backup_marks", ())
-        if marked is not None and marked >= position:
-            return ForkDue(RESTORED, position, digest, max(known.position, position))
-        if known.position > position:
-            return ForkDue(OLDER, position, digest, known.position)
-        if known.previous and known.position > 1 and self.digest(known.position - 1) != known.previous:
-            return ForkDue(OTHER, position, digest, known.position)
-        return None
+        if head is None or marked is None or marked < head.position:
+            return due
+        known = due.known_position if due else head.position
+        return ForkDue(RESTORED, head.position, hashlib.sha256(head.state).digest(), max(known, head.position))
 
     def close(self) -> None:
         """Close all connections and let the next writer in."""

@@ -9,7 +9,8 @@ import shuiquan
 from shuiquan import Side
 from tests.districts import DAY_NS, START_NS
 from tests.ledger.scripts import play, populate, random_script
-from tests.stores.ledgers import copied, resumed
+from tests.stores.homes import copied
+from tests.stores.ledgers import resumed
 from tests.world import DOCUMENT, World
 
 

@@ -31,7 +31,8 @@ from projections.usage import Usage
 from shuiquan.exchange import Exchange
 from tests.districts import district
 from tests.ledger.scripts import play, populate, random_script
-from tests.stores.ledgers import copied, finished, resumed, start
+from tests.stores.homes import copied
+from tests.stores.ledgers import finished, resumed, start
 from tests.world import World
 
 MONEY_QUERY = """

@@ -3,25 +3,24 @@
 import hashlib
 import itertools
 import os
-import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 
-from adapters.stores.sqlite import JournalRecorder, SQLiteStore
+from adapters.stores import postgres, sqlite
 from ledger.audit import Verification, verify
 from ledger.journal.records import GENESIS, LENGTH, Header
 from ledger.rows import SUBMISSIONS
 from ledger.submissions import Submission
+from shuiquan.config import parse_target
 from shuiquan.exchange import Exchange
 from tests.ledger.scripts import play, populate
+from tests.stores.homes import Place, database, insert
 from tests.world import World
 
 ROOT = Path(__file__).parents[2]
@@ -46,7 +45,7 @@ def finished(child: subprocess.Popen[str]) -> tuple[int, list[str]]:
     return child.returncode, [line for line in said.splitlines(keepends=True) if line.endswith("\n")]
 
 
-def filled(path: Path, script: Script) -> World:
+def filled(path: Place | str, script: Script) -> World:
     """Make a ledger with holders, meters and open markets, and play a script on it under command ids of its own."""
     world = World(path)
     populate(world)
@@ -54,15 +53,7 @@ def filled(path: Path, script: Script) -> World:
     return world
 
 
-def copied(source: Path, target: Path) -> Path:
-    """Copy the journal of a closed ledger, as it is on disk, to another place."""
-    for suffix in ("", "-wal"):
-        if (file := Path(f"{source}{suffix}")).exists():
-            shutil.copy(file, f"{target}{suffix}")
-    return target
-
-
-def resumed(path: Path, **options: int) -> World:
+def resumed(path: Place | str, **options: int) -> World:
     """Open a ledger that exists; command ids go on where no earlier one can be."""
     world = World(path, **options)
     world.count = 10_000
@@ -86,9 +77,9 @@ def recorded(exchange: Exchange) -> dict[str, Span]:
     }
 
 
-def verified(path: Path) -> Verification:
+def verified(path: Place | str) -> Verification:
     """Verify a journal, read beside whoever writes it."""
-    store = SQLiteStore(path, writable=False)
+    store = parse_target(path).open(writable=False)
     try:
         return verify(store)
     finally:
@@ -113,7 +104,7 @@ class Ending(NamedTuple):
     facts: str
 
 
-def undisturbed(path: Path, script: Script) -> Ending:
+def undisturbed(path: Place | str, script: Script) -> Ending:
     """Play a script on a ledger without any accident."""
     world = resumed(path)
     before = world.exchange.state_hash()
@@ -131,30 +122,50 @@ def die(*_: object) -> None:
 
 
 def die_at(moment: str, number: int) -> None:
-    """Make this process kill itself around its `number`-th commit from now on."""
-    append, insert, commits = SQLiteStore.append, JournalRecorder._insert_events, itertools.count()
+    """Make this process kill itself around its `number`-th commit from now on, whatever the store."""
+    commits = itertools.count()
     dying = ""
 
-    def deadly_insert(*arguments: Any, **options: Any) -> Any:
-        inserted = insert(*arguments, **options)
-        if dying == UNCOMMITTED:
-            die()
-        return inserted
+    def deadly_append(append: Callable[..., None]) -> Callable[..., None]:
+        def appending(*arguments: Any) -> None:
+            nonlocal dying
+            dying = moment if next(commits) == number else ""
+            if dying == UNWRITTEN:
+                die()
+            append(*arguments)
+            if dying == WRITTEN:
+                die()
 
-    def deadly_append(*arguments: Any) -> None:
-        nonlocal dying
-        dying = moment if next(commits) == number else ""
-        if dying == UNWRITTEN:
-            die()
-        append(*arguments)
-        if dying == WRITTEN:
-            die()
+        return appending
 
-    SQLiteStore.append = deadly_append  # type: ignore[method-assign]
-    JournalRecorder._insert_events = deadly_insert  # type: ignore[method-assign]
+    def deadly_insert(insert: Callable[..., Any], begin: Callable[[Any], object]) -> Callable[..., Any]:
+        def inserting(recorder: Any, *arguments: Any, **options: Any) -> Any:
+            if dying == UNCOMMITTED:
+                begin(recorder)
+            inserted = insert(recorder, *arguments, **options)
+            if dying == UNCOMMITTED:
+                die()
+            return inserted
+
+        return inserting
+
+    def begin(recorder: Any) -> None:
+        with recorder.datastore.cursor() as cursor:
+            cursor.execute("BEGIN")  # so that the statement, which is a transaction, is not the end of it
+
+    for store in (sqlite.SQLiteStore, postgres.PostgresStore):
+        store.append = deadly_append(store.append)  # type: ignore[method-assign]
+    for recorder, name, first in (
+        (sqlite.JournalRecorder, "_insert_events", begun), (postgres.JournalRecorder, "insert_events", begin),
+    ):  # fmt: skip
+        setattr(recorder, name, deadly_insert(getattr(recorder, name), first))
 
 
-def play_aloud(path: Path, script: Script, moment: str, number: int) -> None:
+def begun(_: object) -> None:
+    """The recorder of SQLite is in a transaction already."""
+
+
+def play_aloud(path: Place | str, script: Script, moment: str, number: int) -> None:
     """Play a script as a process of its own, saying when a submission begins and what was acknowledged."""
     world = resumed(path, page_facts=64)
     die_at(moment, number)
@@ -170,26 +181,20 @@ def play_aloud(path: Path, script: Script, moment: str, number: int) -> None:
     world.exchange.close()
 
 
-@contextmanager
-def database(path: Path) -> Iterator[sqlite3.Connection]:
-    """The file of a ledger, as somebody opens it who goes around the program."""
-    with closing(sqlite3.connect(path)) as connection, connection:
-        yield connection
-
-
-def stored(path: Path) -> list[Row]:
+def stored(path: Place) -> list[Row]:
     """All records as they are stored."""
     with database(path) as connection:
         return connection.execute(
             "SELECT originator_version, topic, state FROM stored_events ORDER BY originator_version"
-        ).fetchall()
+        )
 
 
-def store(path: Path, rows: Iterable[Row]) -> None:
+def store(path: Place, rows: Iterable[Row]) -> None:
     """Put these records in the place of all that were there."""
     with database(path) as connection:
         connection.execute("DELETE FROM stored_events")
-        connection.executemany("INSERT INTO stored_events VALUES ('journal', ?, ?, ?)", rows)
+        for row in rows:
+            insert(connection, path, row)
 
 
 def parted(state: bytes) -> tuple[Header, bytes]:

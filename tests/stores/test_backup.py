@@ -17,7 +17,8 @@ from ledger.replay import verify_chain
 from shuiquan import Code, DepositMoney, Fork, Person, Refused, RegisterParty
 from tests.districts import Clock, district
 from tests.ledger.scripts import random_script
-from tests.stores.ledgers import copied, database, facts_hash, finished, recorded, resumed, start, stored, verified
+from tests.stores.homes import copied, database
+from tests.stores.ledgers import facts_hash, finished, recorded, resumed, start, stored, verified
 from tests.world import BUREAU, DOCUMENT, OPERATOR, World
 
 FORK = Fork("clerk", "head", DOCUMENT)

@@ -13,13 +13,13 @@ import shuiquan
 from shuiquan import Code, Refused
 from tests.districts import Clock, district
 from tests.ledger.scripts import random_orders, random_script
+from tests.stores.homes import Files, Home, Place, released
 from tests.stores.ledgers import (
     UNCOMMITTED,
     UNWRITTEN,
     WRITTEN,
     Script,
     Span,
-    copied,
     facts_hash,
     finished,
     recorded,
@@ -37,22 +37,20 @@ LOG_PAGE = 16_384
 
 PROGRAM = """
 import sys
-from pathlib import Path
 from tests.stores.ledgers import play_aloud
 from tests.stores.test_crashes import crash_script
-path, seed, moment, number = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3], int(sys.argv[4])
+path, seed, moment, number = sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4])
 play_aloud(path, crash_script(seed, moment), moment, number)
 """
 
 FOUNDING = """
 import sys
 import shuiquan
-from pathlib import Path
-from adapters.stores import sqlite
+from adapters.stores import postgres, sqlite
 from tests.districts import Clock, district
 from tests.stores.ledgers import die, die_at
 if sys.argv[2] == "empty":
-    sqlite.JournalRecorder.create_table = die
+    sqlite.JournalRecorder.create_table = postgres.JournalRecorder.create_table = die
 die_at(sys.argv[2], 0)
 shuiquan.open(sys.argv[1], policy=district(), clock=Clock(), ledger_id="test")
 """
@@ -76,11 +74,11 @@ def log_size(path: Path) -> int:
         return 0
 
 
-def kill_when(child: subprocess.Popen[str], path: Path, moment: str, number: int) -> list[str]:
+def kill_when(child: subprocess.Popen[str], path: Place, moment: str, number: int) -> list[str]:
     """Wait for the moment and kill the process; returns every whole line that it said, also behind that moment."""
     assert child.stdout
     lines: list[str] = []
-    if moment == WHILE_WRITING:
+    if moment == WHILE_WRITING and isinstance(path, Path):
         while child.poll() is None and log_size(path) < number * LOG_PAGE:
             pass
     elif moment in (AFTER_ACKNOWLEDGED, AFTER_BEGUN):
@@ -100,7 +98,7 @@ def acknowledged(lines: list[str]) -> dict[str, Span]:
     return {name: (int(first), int(last)) for _, name, first, last in words}
 
 
-def crash(path: Path, seed: int, moment: str, number: int) -> dict[str, Span]:
+def crash(path: Place, seed: int, moment: str, number: int) -> dict[str, Span]:
     """Run the script of a seed in a process and kill it; returns what it acknowledged."""
     child = start(PROGRAM, path, seed, moment, number)
     try:
@@ -112,10 +110,10 @@ def crash(path: Path, seed: int, moment: str, number: int) -> dict[str, Span]:
     return said
 
 
-def check_after_crash(populated: Path, path: Path, script: Script, said: dict[str, Span]) -> None:
+def check_after_crash(home: Home, path: Place, script: Script, said: dict[str, Span]) -> None:
     """Everything that must hold of a ledger whose writer was killed, before and after its script is repeated."""
-    ending = undisturbed(copied(populated, path.with_name("undisturbed.db")), script)
-    world = resumed(path)  # the lock is free
+    ending = undisturbed(home.copied(), script)
+    world = resumed(released(path))
     spans = {name: span for name, span in recorded(world.exchange).items() if name in ending.spans}
     assert spans == dict(list(ending.spans.items())[: len(spans)]), "what is there is not what was submitted first"
     assert said.items() <= spans.items(), "what was acknowledged is not there"
@@ -141,25 +139,31 @@ def check_after_crash(populated: Path, path: Path, script: Script, said: dict[st
         (204, UNCOMMITTED, 11),
         (205, WRITTEN, 4),
         (206, WRITTEN, LENGTH - 1),
-        (207, WHILE_WRITING, 8),
-        (208, WHILE_WRITING, 30),
     ],
 )
-def test_a_killed_writer_leaves_each_submission_whole_and_once(
-    populated: Path, tmp_path: Path, seed: int, moment: str, number: int
-) -> None:
-    path = copied(populated, tmp_path / "ledger.db")
+def test_a_killed_writer_leaves_each_submission_whole_and_once(home: Home, seed: int, moment: str, number: int) -> None:
+    path = home.copied()
     said = crash(path, seed, moment, number)
     if moment in (UNWRITTEN, UNCOMMITTED, WRITTEN):
         assert len(said) == number
-    check_after_crash(populated, path, crash_script(seed, moment), said)
+    check_after_crash(home, path, crash_script(seed, moment), said)
+
+
+@pytest.mark.parametrize(("seed", "pages"), [(207, 8), (208, 30)])
+def test_a_writer_killed_while_its_log_grows_leaves_each_submission_whole_and_once(
+    files: Files, seed: int, pages: int
+) -> None:
+    path = files.copied()
+    said = crash(path, seed, WHILE_WRITING, pages)
+    check_after_crash(files, path, crash_script(seed, WHILE_WRITING), said)
 
 
 @pytest.mark.parametrize("moment", ["empty", UNWRITTEN, UNCOMMITTED, WRITTEN])
-def test_a_writer_killed_while_it_makes_a_ledger_leaves_a_whole_one_or_none(tmp_path: Path, moment: str) -> None:
-    path = tmp_path / "ledger.db"
+def test_a_writer_killed_while_it_makes_a_ledger_leaves_a_whole_one_or_none(home: Home, moment: str) -> None:
+    path = home.new()
     child = start(FOUNDING, path, moment)
     assert finished(child) == (-signal.SIGKILL, [])
+    released(path)
     if moment == WRITTEN:
         with shuiquan.open(path, readonly=True) as ledger:
             assert ledger.policy == district()
@@ -169,7 +173,7 @@ def test_a_writer_killed_while_it_makes_a_ledger_leaves_a_whole_one_or_none(tmp_
                 shuiquan.open(path, readonly=readonly)
             assert refused.value.code == Code.LEDGER_MISSING
     hashes = set()
-    for name in (path, tmp_path / "undisturbed.db"):
+    for name in (path, home.new()):
         with shuiquan.open(name, policy=district(), clock=Clock(), ledger_id="test"):
             pass
         with shuiquan.open(name) as ledger:
@@ -187,23 +191,21 @@ def moments(seed: int) -> Iterator[tuple[str, int]]:
 
 @pytest.mark.campaign
 @pytest.mark.parametrize("seed", range(1_000, 1_100))
-def test_a_writer_killed_again_and_again_ends_where_an_undisturbed_one_does(
-    populated: Path, tmp_path: Path, seed: int
-) -> None:
-    path = copied(populated, tmp_path / "ledger.db")
+def test_a_writer_killed_again_and_again_ends_where_an_undisturbed_one_does(home: Home, seed: int) -> None:
+    path = home.copied()
     script = crash_script(seed, "")
     said: dict[str, Span] = {}
     for (moment, number), _ in zip(moments(seed), range(4), strict=False):
-        child = start(PROGRAM, path, seed, moment, number)
+        child = start(PROGRAM, released(path), seed, moment, number)
         said |= acknowledged(kill_when(child, path, moment, number))
         assert child.returncode in (-signal.SIGKILL, os.EX_OK)
-    check_after_crash(populated, path, script, said)
+    check_after_crash(home, path, script, said)
 
 
 @pytest.mark.campaign
 @pytest.mark.parametrize("seed", range(2_000, 2_100))
-def test_a_writer_killed_while_its_log_grows(populated: Path, tmp_path: Path, seed: int) -> None:
-    path = copied(populated, tmp_path / "ledger.db")
+def test_a_writer_killed_while_its_log_grows(files: Files, seed: int) -> None:
+    path = files.copied()
     child = start(PROGRAM, path, seed, WHILE_WRITING, 2 + seed % 40)
     said = acknowledged(kill_when(child, path, WHILE_WRITING, 2 + seed % 40))
-    check_after_crash(populated, path, crash_script(seed, WHILE_WRITING), said)
+    check_after_crash(files, path, crash_script(seed, WHILE_WRITING), said)

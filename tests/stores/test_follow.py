@@ -16,35 +16,35 @@ def seqs(told: Iterator[Told]) -> list[int]:
     return [one.seq for one in told]
 
 
-def test_a_follower_begins_behind_any_position_it_was_told(world: World) -> None:
-    populate(world)
-    play(world, random_script(51, 12))
-    told = list(world.exchange.subscribe())
-    assert [one.seq for one in told] == list(range(1, world.exchange.state.next_seq))
-    assert told[-1].position == world.exchange.position
+def test_a_follower_begins_behind_any_position_it_was_told(housed: World) -> None:
+    populate(housed)
+    play(housed, random_script(51, 12))
+    told = list(housed.exchange.subscribe())
+    assert [one.seq for one in told] == list(range(1, housed.exchange.state.next_seq))
+    assert told[-1].position == housed.exchange.position
     ends = sorted({one.position for one in told})
     for position in (*ends[:: len(ends) // 20], ends[-1]):
         rest = [one.seq for one in told if one.position > position]
-        assert seqs(world.exchange.subscribe(after=position)) == rest
+        assert seqs(housed.exchange.subscribe(after=position)) == rest
 
 
-def test_followers_hear_every_fact_once_as_it_becomes_durable(world: World) -> None:
-    populate(world)
-    start, script = world.exchange.position, random_script(52, 25)
-    first = world.exchange.state.next_seq
+def test_followers_hear_every_fact_once_as_it_becomes_durable(housed: World) -> None:
+    populate(housed)
+    start, script = housed.exchange.position, random_script(52, 25)
+    first = housed.exchange.state.next_seq
 
     def follow(exchange: Exchange, count: int) -> list[int]:
         return [told.seq for told, _ in zip(exchange.subscribe(start, wait_s=60), range(count), strict=False)]
 
-    with shuiquan.open(world.path, readonly=True) as beside, ThreadPoolExecutor(2) as threads:
-        followers = [threads.submit(follow, exchange, 200) for exchange in (world.exchange, beside)]
-        play(world, script)
+    with shuiquan.open(housed.path, readonly=True) as beside, ThreadPoolExecutor(2) as threads:
+        followers = [threads.submit(follow, exchange, 200) for exchange in (housed.exchange, beside)]
+        play(housed, script)
         expected = np.arange(first, first + 200).tolist()
-        assert world.exchange.state.next_seq > first + 200
+        assert housed.exchange.state.next_seq > first + 200
         assert [follower.result() for follower in followers] == [expected, expected]
 
 
-def test_a_follower_that_need_not_wait_ends_at_the_end(world: World) -> None:
-    assert not seqs(world.exchange.subscribe(after=world.exchange.position))
-    assert not seqs(world.exchange.subscribe(after=world.exchange.position, wait_s=0.01))
-    assert not seqs(world.exchange.subscribe(after=10**6))
+def test_a_follower_that_need_not_wait_ends_at_the_end(housed: World) -> None:
+    assert not seqs(housed.exchange.subscribe(after=housed.exchange.position))
+    assert not seqs(housed.exchange.subscribe(after=housed.exchange.position, wait_s=0.01))
+    assert not seqs(housed.exchange.subscribe(after=10**6))

@@ -14,7 +14,8 @@ from ledger.journal.records import parse
 from ledger.rows import SUBMISSIONS, TRADES, USES
 from shuiquan import Code, DepositMoney, Refused
 from tests.districts import Clock, district
-from tests.stores.ledgers import Row, copied, database, parted, rechained, resumed, rewritten, store, stored, verified
+from tests.stores.homes import Home, Place, database
+from tests.stores.ledgers import Row, parted, rechained, resumed, rewritten, store, stored, verified
 
 
 def first_of(rows: Sequence[Row], topic: str) -> int:
@@ -22,7 +23,7 @@ def first_of(rows: Sequence[Row], topic: str) -> int:
     return next(index for index, row in enumerate(rows) if row[1] == topic)
 
 
-def refused(path: Path) -> Refused:
+def refused(path: Place) -> Refused:
     """The refusal that auditing, reading and writing agree on."""
     found: list[Refused] = []
     for attempt in (verified, lambda path: shuiquan.open(path, readonly=True), shuiquan.open):
@@ -33,7 +34,7 @@ def refused(path: Path) -> Refused:
     return found[0]
 
 
-def damaged_at(path: Path) -> tuple[Code, int]:
+def damaged_at(path: Place) -> tuple[Code, int]:
     """Code and position of the refusal of a ledger."""
     refusal = refused(path)
     assert refusal.field == "position", refusal
@@ -41,15 +42,15 @@ def damaged_at(path: Path) -> tuple[Code, int]:
 
 
 @pytest.fixture
-def ledger(populated: Path, tmp_path: Path) -> Path:
+def ledger(home: Home) -> Place:
     """A closed ledger to tamper with."""
-    return copied(populated, tmp_path / "ledger.db")
+    return home.copied()
 
 
 # damage
 
 
-def flips(ledger: Path, seed: int, count: int) -> list[str]:
+def flips(ledger: Place, seed: int, count: int) -> list[str]:
     """Flip a bit of a record, one after the other, and say which were not refused by the place of the damage.
 
     The last record is left alone: nothing behind it holds its hash.
@@ -79,24 +80,24 @@ def flips(ledger: Path, seed: int, count: int) -> list[str]:
     return faults
 
 
-def test_a_flipped_bit_is_refused_by_code_and_place(ledger: Path) -> None:
+def test_a_flipped_bit_is_refused_by_code_and_place(ledger: Place) -> None:
     assert not flips(ledger, 1, 60)
 
 
 @pytest.mark.campaign
 @pytest.mark.parametrize("seed", range(2, 22))
-def test_any_flipped_bit_is_refused_by_code_and_place(ledger: Path, seed: int) -> None:
+def test_any_flipped_bit_is_refused_by_code_and_place(ledger: Place, seed: int) -> None:
     assert not flips(ledger, seed, 500)
 
 
-def test_swapped_records_are_refused(ledger: Path) -> None:
+def test_swapped_records_are_refused(ledger: Place) -> None:
     rows = stored(ledger)
     one, two = rows[39], rows[44]
     store(ledger, [*rows[:39], (40, *two[1:]), *rows[40:44], (45, *one[1:]), *rows[45:]])
     assert damaged_at(ledger) == (Code.RECORD_DAMAGED, 40)
 
 
-def test_a_record_deleted_in_the_middle_is_refused(ledger: Path) -> None:
+def test_a_record_deleted_in_the_middle_is_refused(ledger: Place) -> None:
     rows = stored(ledger)
     store(ledger, rows[:30] + rows[31:])
     assert damaged_at(ledger) == (Code.RECORD_DAMAGED, 31)
@@ -104,7 +105,7 @@ def test_a_record_deleted_in_the_middle_is_refused(ledger: Path) -> None:
     assert damaged_at(ledger) == (Code.SEQUENCE_GAP, 31)
 
 
-def test_a_repeated_record_is_refused(ledger: Path) -> None:
+def test_a_repeated_record_is_refused(ledger: Place) -> None:
     rows = stored(ledger)
     store(ledger, [*rows, (len(rows) + 1, *rows[-1][1:])])
     assert damaged_at(ledger) == (Code.RECORD_DAMAGED, len(rows) + 1)
@@ -112,13 +113,13 @@ def test_a_repeated_record_is_refused(ledger: Path) -> None:
     assert damaged_at(ledger) == (Code.SEQUENCE_GAP, len(rows) + 1)
 
 
-def test_a_changed_topic_column_is_refused(ledger: Path) -> None:
+def test_a_changed_topic_column_is_refused(ledger: Place) -> None:
     with database(ledger) as connection:
         connection.execute("UPDATE stored_events SET topic = 'market.closed/1' WHERE originator_version = 50")
     assert damaged_at(ledger) == (Code.RECORD_DAMAGED, 50)
 
 
-def test_a_journal_cut_inside_a_group_of_pages_is_refused(ledger: Path) -> None:
+def test_a_journal_cut_inside_a_group_of_pages_is_refused(ledger: Place) -> None:
     rows = stored(ledger)
     cut = max(index for index, row in enumerate(rows) if row[1] == TRADES)
     store(ledger, rows[:cut])
@@ -128,7 +129,7 @@ def test_a_journal_cut_inside_a_group_of_pages_is_refused(ledger: Path) -> None:
 # tampering that keeps the chain
 
 
-def test_a_rewritten_record_is_found_until_the_whole_chain_is_redone(ledger: Path) -> None:
+def test_a_rewritten_record_is_found_until_the_whole_chain_is_redone(ledger: Place) -> None:
     before, rows = verified(ledger), stored(ledger)
     at = first_of(rows, "money.deposited/1")
     deposit = facts.MoneyDeposited(*msgspec.msgpack.decode(parse(at + 1, rows[at][2]).body))
@@ -146,7 +147,7 @@ def test_a_rewritten_record_is_found_until_the_whole_chain_is_redone(ledger: Pat
     assert (after.records, after.facts, after.totals) == (before.records, before.facts, before.totals)
 
 
-def test_a_deleted_tail_is_seen_by_the_head_file_or_by_a_head_kept_outside(populated: Path, ledger: Path) -> None:
+def test_a_deleted_tail_is_seen_by_the_head_file_or_by_a_head_kept_outside(ledger: Place) -> None:
     world = resumed(ledger)
     kept = verified(ledger)
     world.operator(DepositMoney(party="P-A", amount_fen=100, reference="later"))
@@ -155,11 +156,11 @@ def test_a_deleted_tail_is_seen_by_the_head_file_or_by_a_head_kept_outside(popul
         connection.execute("DELETE FROM stored_events WHERE originator_version > ?", (kept.records,))
         connection.execute("DELETE FROM spans WHERE position > ?", (kept.records,))
         connection.execute("DELETE FROM submissions WHERE first_seq > ?", (kept.facts,))
-    assert verified(ledger) == kept == verified(populated)
+    assert verified(ledger) == kept
     with pytest.raises(Refused) as caught:  # the head file beside it knows more
         shuiquan.open(ledger, clock=world.clock)
     assert caught.value.code == Code.LEDGER_OLDER
-    Path(f"{ledger}.head").unlink()
+    Path(f"{ledger if isinstance(ledger, Path) else ledger.beside}.head").unlink()
     world.exchange = shuiquan.open(ledger, clock=world.clock)
     world.check()
     world.exchange.close()
@@ -178,7 +179,7 @@ def test_a_deleted_tail_is_seen_by_the_head_file_or_by_a_head_kept_outside(popul
     ids=["version", "topic", "format", "empty", "short", "seq"],
 )
 def test_a_chained_rare_fact_that_is_not_ours_is_refused(
-    ledger: Path, change: Callable[[list[Row], int], Row], code: Code
+    ledger: Place, change: Callable[[list[Row], int], Row], code: Code
 ) -> None:
     rows = stored(ledger)
     at = first_of(rows, "money.deposited/1")
@@ -203,7 +204,7 @@ def test_a_chained_rare_fact_that_is_not_ours_is_refused(
 )
 @pytest.mark.parametrize("topic", [USES, SUBMISSIONS])
 def test_a_chained_page_of_another_layout_is_refused(
-    ledger: Path, change: Callable[[Row, Any], Row], code: Code, topic: str
+    ledger: Place, change: Callable[[Row, Any], Row], code: Code, topic: str
 ) -> None:
     rows = stored(ledger)
     at = first_of(rows, topic)
@@ -211,9 +212,10 @@ def test_a_chained_page_of_another_layout_is_refused(
     assert refused(ledger).code == code
 
 
-def test_a_new_ledger_replays_to_its_live_state(tmp_path: Path) -> None:
-    with shuiquan.open(tmp_path / "new.db", policy=district(), clock=Clock()) as ledger:
+def test_a_new_ledger_replays_to_its_live_state(home: Home) -> None:
+    place = home.new()
+    with shuiquan.open(place, policy=district(), clock=Clock()) as ledger:
         live = ledger.state_hash()
-        with shuiquan.open(tmp_path / "new.db", readonly=True) as replayed:
+        with shuiquan.open(place, readonly=True) as replayed:
             assert replayed.state.at_ns == ledger.state.at_ns
             assert replayed.state_hash() == live

@@ -17,7 +17,8 @@ from shuiquan.exchange import Exchange
 from shuiquan.opening import remove_ledger
 from tests.districts import district, raw_policy
 from tests.ledger.scripts import random_orders, random_script
-from tests.stores.ledgers import copied, facts_hash, filled, finished, recorded, resumed, start
+from tests.stores.homes import Home, copied, database
+from tests.stores.ledgers import facts_hash, filled, finished, recorded, resumed, start
 from tests.world import OPERATOR, World
 
 WRITER = """
@@ -92,24 +93,24 @@ def submit_orders(world: World, seed: int, count: int) -> None:
     world.submit(random_orders(rng, count, 300), OPERATOR)
 
 
-def test_a_second_process_is_refused_at_once_and_gets_in_after_close(world: World) -> None:
+def test_a_second_process_is_refused_at_once_and_gets_in_after_close(housed: World) -> None:
     with child(WRITER) as other:
-        assert ask(other, world.path) == "LEDGER_LOCKED"
-        world.submit([OpenMarket(instrument="SW-A")], OPERATOR)  # the writer was not disturbed
-        assert ask(other, world.path) == "LEDGER_LOCKED"
-        world.exchange.close()
-        assert ask(other, world.path) == "open"
-        assert refusal(lambda: shuiquan.open(world.path)) == Code.LEDGER_LOCKED
+        assert ask(other, housed.path) == "LEDGER_LOCKED"
+        housed.submit([OpenMarket(instrument="SW-A")], OPERATOR)  # the writer was not disturbed
+        assert ask(other, housed.path) == "LEDGER_LOCKED"
+        housed.exchange.close()
+        assert ask(other, housed.path) == "open"
+        assert refusal(lambda: shuiquan.open(housed.path)) == Code.LEDGER_LOCKED
         assert ask(other) == "closed"
-        world.exchange = shuiquan.open(world.path, clock=world.clock)
-        world.submit([OpenMarket(instrument="SW-B")], OPERATOR)
-        world.check()
+        housed.exchange = shuiquan.open(housed.path, clock=housed.clock)
+        housed.submit([OpenMarket(instrument="SW-B")], OPERATOR)
+        housed.check()
 
 
-def test_a_second_writer_in_the_same_process_is_refused(world: World) -> None:
-    assert refusal(lambda: shuiquan.open(world.path)) == Code.LEDGER_LOCKED
-    world.reopen()
-    world.check()
+def test_a_second_writer_in_the_same_process_is_refused(housed: World) -> None:
+    assert refusal(lambda: shuiquan.open(housed.path)) == Code.LEDGER_LOCKED
+    housed.reopen()
+    housed.check()
 
 
 def test_another_name_of_the_same_file_is_the_same_ledger(world: World, tmp_path: Path) -> None:
@@ -119,23 +120,23 @@ def test_another_name_of_the_same_file_is_the_same_ledger(world: World, tmp_path
     assert [refusal(lambda name=name: shuiquan.open(name)) for name in names] == [Code.LEDGER_LOCKED] * len(names)
 
 
-def test_threads_submit_and_ask_side_by_side(world: World) -> None:
-    world.bureau(RegisterParty(code="P-1", kind="company", name="示例公司"))
+def test_threads_submit_and_ask_side_by_side(housed: World) -> None:
+    housed.bureau(RegisterParty(code="P-1", kind="company", name="示例公司"))
 
     def deposit(thread: int) -> set[int]:
         totals = set()
         for number in range(10):
             name = f"{thread}-{number}"
             money = DepositMoney(party="P-1", amount_fen=1, reference=name)
-            world.exchange.submit(money, command_id=name, actor="platform", role=Role.OPERATOR)
-            totals |= set(world.exchange.totals().values())
-            assert world.exchange.holdings() == []
+            housed.exchange.submit(money, command_id=name, actor="platform", role=Role.OPERATOR)
+            totals |= set(housed.exchange.totals().values())
+            assert housed.exchange.holdings() == []
         return totals
 
     with ThreadPoolExecutor(8) as threads:
         assert set().union(*threads.map(deposit, range(8))) == {0}
-    assert world.money("P-1") == (80, 0)
-    world.check()
+    assert housed.money("P-1") == (80, 0)
+    housed.check()
 
 
 def test_a_ledger_in_use_is_not_deleted(world: World) -> None:
@@ -150,19 +151,18 @@ def test_a_ledger_in_use_is_not_deleted(world: World) -> None:
     assert {file.name for file in world.path.parent.iterdir()} <= {"ledger.db.backup", "ledger.db.lock"}
 
 
-def test_an_opening_that_fails_leaves_the_lock_free(world: World) -> None:
-    world.exchange.close()
+def test_an_opening_that_fails_leaves_the_lock_free(housed: World) -> None:
+    housed.exchange.close()
     other = parse_policy(raw_policy() | {"version": 2})
-    assert refusal(lambda: shuiquan.open(world.path, policy=other)) == Code.POLICY_DIFFERS
-    with sqlite3.connect(world.path) as connection:
-        connection.execute("UPDATE stored_events SET state = x'00' WHERE originator_version = 3")
-    connection.close()
-    assert refusal(lambda: shuiquan.open(world.path)) == Code.RECORD_DAMAGED
-    assert refusal(lambda: shuiquan.open(world.path)) == Code.RECORD_DAMAGED, "not LEDGER_LOCKED"
+    assert refusal(lambda: shuiquan.open(housed.path, policy=other)) == Code.POLICY_DIFFERS
+    with database(housed.path) as connection:
+        connection.execute("UPDATE stored_events SET state = ? WHERE originator_version = 3", (b"0",))
+    assert refusal(lambda: shuiquan.open(housed.path)) == Code.RECORD_DAMAGED
+    assert refusal(lambda: shuiquan.open(housed.path)) == Code.RECORD_DAMAGED, "not LEDGER_LOCKED"
 
 
-def test_readers_in_this_and_another_process_read_while_the_writer_submits(populated: Path, tmp_path: Path) -> None:
-    world = resumed(copied(populated, tmp_path / "ledger.db"))
+def test_readers_in_this_and_another_process_read_while_the_writer_submits(home: Home) -> None:
+    world = resumed(home.copied())
     with child(READER, world.path) as other, shuiquan.open(world.path, readonly=True) as beside:
         assert hear(other) == "open"
         for seed in range(4):
@@ -191,10 +191,10 @@ def test_a_reader_opens_a_ledger_that_nobody_writes(populated: Path, tmp_path: P
     assert not Path(f"{path}.lock").exists()
 
 
-def test_a_readonly_exchange_refuses_whatever_would_write(world: World) -> None:
+def test_a_readonly_exchange_refuses_whatever_would_write(housed: World) -> None:
     person = shuiquan.Person(name="示例甲")
     register = RegisterParty(code="P-1", kind="person", person=person)
-    world.bureau(register)
+    housed.bureau(register)
     ((_, submission),) = random_script(1, 1)
     acts: list[Callable[[Exchange], object]] = [
         lambda ledger: ledger.submit(register, actor="clerk", role=Role.BUREAU, approver="head", command_id="1"),
@@ -202,17 +202,17 @@ def test_a_readonly_exchange_refuses_whatever_would_write(world: World) -> None:
         lambda ledger: ledger.submit_many([submission]),
         lambda ledger: ledger.erase_person("P-1"),
     ]
-    facts = facts_hash(world.exchange)
-    with shuiquan.open(world.path, readonly=True) as reader:
+    facts = facts_hash(housed.exchange)
+    with shuiquan.open(housed.path, readonly=True) as reader:
         assert reader.person("P-1") == person
         assert [refusal(lambda act=act: act(reader)) for act in acts] == [Code.LEDGER_CLOSED] * len(acts)
         assert reader.person("P-1") == person
-    assert facts_hash(world.exchange) == facts
+    assert facts_hash(housed.exchange) == facts
 
 
-def test_a_closed_exchange_refuses_to_submit(world: World) -> None:
-    world.exchange.close()
-    assert refusal(lambda: world.submit([OpenMarket(instrument="SW-A")], OPERATOR)) == Code.LEDGER_CLOSED
+def test_a_closed_exchange_refuses_to_submit(housed: World) -> None:
+    housed.exchange.close()
+    assert refusal(lambda: housed.submit([OpenMarket(instrument="SW-A")], OPERATOR)) == Code.LEDGER_CLOSED
 
 
 def nothing(path: Path) -> None:
@@ -276,5 +276,6 @@ def test_what_is_no_ledger_is_refused_by_its_code_and_left_as_it_was(
 def test_a_missing_ledger_leaves_nothing_behind(tmp_path: Path) -> None:
     for target in (tmp_path / "no" / "ledger.db", tmp_path / "ledger.db"):
         assert refusal(lambda target=target: shuiquan.open(target, readonly=True)) == Code.LEDGER_MISSING
-    assert refusal(lambda: shuiquan.open("postgresql://host/ledger")) == Code.STORE_NOT_OURS
+    for unknown in ("mysql://host/ledger", "postgresql:/host/ledger", "sqlite://ledger.db"):
+        assert refusal(lambda target=unknown: shuiquan.open(target, policy=district())) == Code.ADDRESS_INVALID
     assert list(tmp_path.iterdir()) == []

@@ -13,7 +13,8 @@ from ledger.snapshot import LENGTH, MAGIC
 from shuiquan import Code, DepositMoney, Refused
 from tests.districts import Clock
 from tests.ledger.scripts import play, random_script
-from tests.stores.ledgers import copied, database, finished, resumed, start, verified
+from tests.stores.homes import copied, database
+from tests.stores.ledgers import finished, resumed, start, verified
 from tests.world import World
 
 

@@ -1,0 +1,318 @@
+"""The journal in a PostgreSQL database, through a subclass of the eventsourcing library's recorder.
+
+The records lie in the library's own table, one stream, stream version = position, so its primary key refuses a
+second writer even where the lock failed. Keys of submissions and spans of sequence numbers go in with the records,
+in one statement that is one transaction.
+
+A writer writes through one session, which also holds its lock: when the session is lost the lock is lost with it, and
+nothing can be written any more. Everything is read through other connections, which PostgreSQL itself keeps from
+writing.
+"""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from pathlib import Path
+from typing import Any, Final
+
+import psycopg
+from eventsourcing.persistence import InterfaceError, OperationalError, PersistenceError, StoredEvent
+from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore
+from eventsourcing.utils import retry
+from psycopg.rows import DictRow, dict_row, tuple_row
+
+from adapters.stores.headfile import HeadFile
+from adapters.stores.postgres_server import (
+    LAYOUT,
+    SCHEMA,
+    Address,
+    check_may_write,
+    connect,
+    end,
+    has_tables,
+    one_line,
+    open_session,
+)
+from ledger.codes import Code, Refused
+from ledger.journal.store import Entry, ForkDue, Key
+
+STREAM: Final = "journal"
+READ_AT_ONCE: Final = 64  # a page can be several megabytes
+
+TABLES: Final = (
+    "CREATE TABLE shuiquan.layout (version integer PRIMARY KEY)",
+    # pages are arrays of integers: compressing them takes the server seven times as long as writing them
+    "ALTER TABLE shuiquan.stored_events ALTER COLUMN state SET STORAGE EXTERNAL",
+    "CREATE TABLE shuiquan.spans (position bigint PRIMARY KEY, first_seq bigint NOT NULL, last_seq bigint NOT NULL)",
+    "CREATE INDEX spans_by_last_seq ON shuiquan.spans (last_seq)",
+    # bytes of UTF-8: no collation can change their order, and they may hold what a text may not
+    """
+    CREATE TABLE shuiquan.submissions (
+        actor bytea, command_id bytea, content bytea NOT NULL, first_seq bigint NOT NULL, last_seq bigint NOT NULL,
+        PRIMARY KEY (actor, command_id)
+    )
+    """,
+)
+
+# the library's own number is the position too: its sequence has holes, and goes back when a copied database crashes
+INSERT: Final = """
+WITH events AS (
+    INSERT INTO shuiquan.stored_events (originator_id, originator_version, topic, state, notification_id)
+    SELECT stream, position, topic, state, position
+    FROM unnest(%b::text[], %b::bigint[], %b::text[], %b::bytea[]) AS event (stream, position, topic, state)
+), spans AS (
+    INSERT INTO shuiquan.spans
+    SELECT * FROM unnest(%b::bigint[], %b::bigint[], %b::bigint[])
+)
+INSERT INTO shuiquan.submissions
+SELECT * FROM unnest(%b::bytea[], %b::bytea[], %b::bytea[], %b::bigint[], %b::bigint[])
+"""
+
+
+class Session:
+    """In the place of a pool: one connection that is never replaced, for with it the lock would be gone."""
+
+    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+        """A session on an open connection."""
+        self._connection = connection
+        connection.row_factory = dict_row  # as the library expects
+
+    def open(self, *_: object) -> None:
+        """It is open."""
+
+    def connection(self) -> AbstractContextManager[psycopg.Connection[DictRow]]:
+        """The connection."""
+        return nullcontext(self._connection)
+
+    def close(self) -> None:
+        """Close it, which frees the lock."""
+        end(self._connection)
+
+
+class Readers:
+    """In the place of a pool: connections that only read, for PostgreSQL itself, made when needed and kept when whole.
+
+    Unlike a pool that connects in the background, it says at once that a server is gone, and why.
+    """
+
+    def __init__(self, address: Address) -> None:
+        """No connection yet."""
+        self._address = address
+        self._idle: deque[psycopg.Connection[DictRow]] = deque()
+        self._closed = False
+
+    def open(self, *_: object) -> None:
+        """Connections are made when they are needed."""
+
+    @contextmanager
+    def connection(self) -> Iterator[psycopg.Connection[DictRow]]:
+        """A connection for one thread. Raises Refused as `connect` does."""
+        if self._closed:
+            raise Refused(Code.LEDGER_CLOSED, "ledger", self._address.name)
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = connect(self._address)
+            connection.execute("SET default_transaction_read_only = on")
+            connection.row_factory = dict_row  # as the library expects
+        try:
+            yield connection
+        finally:
+            self._idle.append(connection)
+            if connection.closed or self._closed:
+                self._drop()
+
+    def close(self) -> None:
+        """Close them."""
+        self._closed = True
+        self._drop()
+
+    def _drop(self) -> None:
+        """Close what is idle: where one connection broke, the server was gone and the others are broken too."""
+        with suppress(IndexError):
+            while True:
+                self._idle.pop().close()
+
+
+class JournalDatastore(PostgresDatastore):
+    """A datastore of the library on connections of ours, which know settings that it does not."""
+
+    def __init__(self, pool: Session | Readers) -> None:
+        """A datastore in the schema of ledgers."""
+        super().__init__("", "", "", "", "", originator_id_type="text", schema=SCHEMA)
+        self.pool = pool  # type: ignore[assignment] # it has what is asked of a pool here
+
+
+class JournalRecorder(PostgresApplicationRecorder):
+    """The library's recorder, with submissions' keys and spans of `seq` in the same transaction."""
+
+    def create_table(self) -> None:
+        """The library's table and ours, all or none. Not its function for inserts, which readers can miss events by."""
+        del self.sql_create_statements[self.create_insert_function_statement_index]
+        with self.datastore.transaction(commit=True) as cursor:
+            cursor.execute("CREATE SCHEMA IF NOT EXISTS shuiquan")
+            for theirs in self.sql_create_statements:
+                cursor.execute(theirs)
+            for ours in TABLES:
+                cursor.execute(ours)
+            cursor.execute("INSERT INTO shuiquan.layout VALUES (%s)", [LAYOUT])
+
+    def insert_events(
+        self,
+        stored_events: Sequence[StoredEvent],
+        *,
+        spans: Sequence[tuple[int, int]] = (),
+        keys: Sequence[Key] = (),
+        **_: Any,
+    ) -> Sequence[int]:
+        """Insert in one transaction, never tried again: an answer that was lost may hide a commit.
+
+        No table lock is needed, as the library takes one: whoever inserts begins behind the last position, so that the
+        primary key lets one in at a time, and positions become visible in order.
+        """
+        positions = [event.originator_version for event in stored_events]
+        columns = [
+            *columns_of([(e.originator_id, e.originator_version, e.topic, e.state) for e in stored_events], 4),
+            *columns_of([(position, *span) for position, span in zip(positions, spans, strict=True)], 3),
+            *columns_of([(k.actor.encode(), k.command_id.encode(), *k[2:]) for k in keys], 5),
+        ]
+        with self.datastore.cursor() as cursor:
+            cursor.execute(INSERT, columns, prepare=True)
+        return positions
+
+    @retry((InterfaceError, OperationalError), max_attempts=2)
+    def select(self, statement: Any, *parameters: object) -> list[tuple[Any, ...]]:
+        """Rows of a query. Asked again on a new connection where one was lost."""
+        with self.datastore.get_connection() as connection:
+            cursor = connection.cursor(binary=True, row_factory=tuple_row)
+            return cursor.execute(statement, parameters, prepare=True).fetchall()
+
+
+class PostgresStore:
+    """A ledger's journal in a database. Open with `writable=False` to read beside a writer."""
+
+    def __init__(self, address: Address, *, writable: bool = True) -> None:
+        """Open a journal, made if the database has none and `writable`.
+
+        Raises Refused: LEDGER_LOCKED, LEDGER_MISSING, STORE_NOT_OURS, LAYOUT_UNKNOWN, SERVER_UNREACHABLE,
+        DATABASE_MISSING, LOGIN_REFUSED, ENCODING_NOT_UTF8, NOT_DURABLE, SERVER_READS_ONLY.
+        """
+        self._name = address.name
+        session = open_session(address) if writable else connect(address)
+        readers = Readers(address)
+        try:
+            known = has_tables(session, address)
+            if not known and not writable:
+                raise Refused(Code.LEDGER_MISSING, "ledger", address.name, "check the address")
+            if known and writable:
+                check_may_write(session, address)
+            self._writer = JournalRecorder(JournalDatastore(Session(session))) if writable else None
+            if self._writer and not known:
+                create(self._writer, address)
+            self._reader = JournalRecorder(JournalDatastore(readers))
+            self._head_file, self._first = HeadFile(Path(f"{address.beside}.head")), b""
+        except BaseException as problem:
+            readers.close()
+            end(session)
+            if isinstance(problem, psycopg.OperationalError | PersistenceError):  # it went away meanwhile
+                raise Refused(Code.SERVER_UNREACHABLE, "ledger", self._name, one_line(problem)) from problem
+            raise
+        if not writable:
+            session.close()
+
+    def append(
+        self,
+        after: int,
+        entries: Sequence[tuple[str, bytes]],
+        spans: Sequence[tuple[int, int]],
+        keys: Sequence[Key],
+    ) -> None:
+        """Add records behind a position in one durable transaction. Raises Refused (COMMIT_FAILED)."""
+        events = [
+            StoredEvent(STREAM, after + offset, topic, state) for offset, (topic, state) in enumerate(entries, start=1)
+        ]
+        if self._writer is None:
+            raise Refused(Code.COMMIT_FAILED, "position", after + 1, "opened for reading")
+        try:
+            self._writer.insert_events(events, spans=spans, keys=keys)
+        except PersistenceError as problem:
+            raise Refused(Code.COMMIT_FAILED, "position", after + 1, one_line(problem)) from problem
+        self._first = self._first or self.digest(1)
+        self._head_file.write(self._first, after + len(entries), entries[-1][1])
+
+    def fork_due(self) -> ForkDue | None:
+        """Whether this journal lacks records of which the head file knows, as one restored from a dump does."""
+        return self._head_file.fork_due(self)
+
+    def entries(self, after: int = 0) -> Iterator[Entry]:
+        """Records behind a position, in order."""
+        while True:
+            found = self._select(
+                "SELECT originator_version, topic, state FROM shuiquan.stored_events"
+                " WHERE originator_id = %s AND originator_version > %s ORDER BY originator_version LIMIT %s",
+                STREAM, after, READ_AT_ONCE,
+            )  # fmt: skip
+            yield from (Entry(*row) for row in found)
+            if len(found) < READ_AT_ONCE:
+                return
+            after = found[-1][0]
+
+    def entries_from_seq(self, seq: int) -> Iterator[Entry]:
+        """Records in order, from the first on that ends at or after this sequence number."""
+        ((found,),) = self._select("SELECT MIN(position) FROM shuiquan.spans WHERE last_seq >= %s", seq)
+        return iter(()) if found is None else self.entries(found - 1)
+
+    def digest(self, position: int) -> bytes:
+        """Hash of the record at a position, empty where there is none."""
+        asked = "SELECT sha256(state) FROM shuiquan.stored_events WHERE originator_id = %s AND originator_version = %s"
+        found = self._select(asked, STREAM, position)
+        return bytes(found[0][0]) if found else b""
+
+    def last_seq(self, position: int) -> int:
+        """The highest sequence number up to a position."""
+        ((found,),) = self._select("SELECT MAX(last_seq) FROM shuiquan.spans WHERE position <= %s", position)
+        return int(found or 0)
+
+    def head(self) -> Entry | None:
+        """The last record."""
+        found = self._select(
+            "SELECT originator_version, topic, state FROM shuiquan.stored_events"
+            " WHERE originator_id = %s ORDER BY originator_version DESC LIMIT 1",
+            STREAM,
+        )
+        return Entry(*found[0]) if found else None
+
+    def key(self, actor: str, command_id: str) -> Key | None:
+        """The submission of this actor with this command id, if there was one."""
+        found = self._select(
+            "SELECT content, first_seq, last_seq FROM shuiquan.submissions WHERE actor = %s AND command_id = %s",
+            actor.encode(), command_id.encode(),
+        )  # fmt: skip
+        return Key(actor, command_id, *found[0]) if found else None
+
+    def close(self) -> None:
+        """Close all connections and let the next writer in."""
+        self._head_file.close()
+        self._reader.datastore.close()
+        if self._writer:
+            self._writer.datastore.close()
+
+    def _select(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
+        try:
+            found: list[tuple[Any, ...]] = self._reader.select(statement, *parameters)
+        except (InterfaceError, OperationalError) as problem:
+            raise Refused(Code.SERVER_UNREACHABLE, "ledger", self._name, one_line(problem)) from problem
+        return found
+
+
+def columns_of(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:
+    """Rows turned into so many columns, each an array of PostgreSQL."""
+    return [[row[at] for row in rows] for at in range(width)]
+
+
+def create(recorder: JournalRecorder, address: Address) -> None:
+    """Make the tables of a new ledger. Raises Refused (LOGIN_REFUSED) for a role that may not."""
+    try:
+        recorder.create_table()
+    except PersistenceError as problem:
+        raise Refused(Code.LOGIN_REFUSED, "ledger", address.name, one_line(problem)) from problem
