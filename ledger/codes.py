@@ -123,6 +123,12 @@ class Code(IntEnum):
     LEDGER_CLOSED = 806, "the ledger is closed", "账本已关闭"
     STORE_NOT_OURS = 807, "the file is not a ledger of this program", "不是本系统的账本文件"
     CONSERVATION_BROKEN = 808, "the accounts do not sum to zero", "账户合计不为零"
+    NO_SUCH_FACT = 860, "there is no fact with this number", "没有此编号的事实"
+    NOT_YET = 861, "the ledger did not exist yet at that time", "该时点账本尚未建立"
+    TIME_UNREADABLE = 862, "the text is not a date or a time", "时间格式无法识别"
+    EXPORT_EXISTS = 863, "something is in the place of the export already", "导出目录已有内容"
+    EXPORT_DAMAGED = 864, "the export is not what its manifest says", "导出文件与清单不符"
+    LEDGER_EXISTS = 865, "there is a ledger here already", "账本已存在"
     # 900-999 policy
     POLICY_INVALID = 900, "the policy file breaks a rule", "政策文件不合规"
     POLICY_DIFFERS = (

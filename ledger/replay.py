@@ -12,7 +12,7 @@ from ledger.codes import Code, Refused
 from ledger.commands import Role
 from ledger.decider import know_actor
 from ledger.fold import apply_fact, ensure_holdings_of
-from ledger.journal.records import FORMAT, GENESIS, Decoded, Record, parse, segments
+from ledger.journal.records import FORMAT, GENESIS, Decoded, Record, Start, parse, segments
 from ledger.journal.store import Store
 from ledger.state import State
 from ledger.tables import AT_NS, N_READINGS, NEXT_SEQ, Array
@@ -61,12 +61,17 @@ def fold(state: State, store: Store, progress: Progress | None = None) -> tuple[
 
 
 def groups_after(store: Store, after: int) -> Iterator[Decoded]:
+    """The facts behind a position as `segments_after` gives them, neighbouring groups of pages joined."""
+    return joined(segments_after(store, after))
+
+
+def segments_after(store: Store, after: int) -> Iterator[Decoded]:
     """Groups of facts behind a position that ends one, each record chained to the one before.
 
     Raises Refused (OUT_OF_RANGE) for a position inside a group.
     """
     if not after:
-        yield from joined(segments(read_chain(store), 1))
+        yield from segments(read_chain(store), 1)
         return
     digest, next_seq = store.digest(after), store.last_seq(after) + 1
     records = read_chain(store, after, digest) if digest else iter(())
@@ -75,27 +80,34 @@ def groups_after(store: Store, after: int) -> Iterator[Decoded]:
         return
     if first.header.first_seq < next_seq:
         raise Refused(Code.OUT_OF_RANGE, "after", after, "a position that ends a group, as facts are told with")
-    yield from joined(segments(itertools.chain([first], records), next_seq))
+    yield from segments(itertools.chain([first], records), next_seq)
+
+
+def segment_at(store: Store, position: int) -> Decoded:
+    """The one group that begins at a position, chained to the record before it and vouched for by the one behind."""
+    return next(segments(read_chain(store, position - 1, store.digest(position - 1) or GENESIS)))
 
 
 def joined(groups: Iterable[Decoded]) -> Iterator[Decoded]:
     """Neighbouring groups of pages joined into larger ones: fewer compiled calls, the same facts in the same order."""
     pages: dict[str, list[Array]] = {}
+    starts: list[Start] = []
     waiting: Decoded | None = None
     count = 0
     for group in groups:
         if waiting and (group.facts or count >= JOINED_FACTS):
-            yield waiting
-            waiting, pages, count = None, {}, 0
+            yield waiting._replace(starts=tuple(starts))
+            waiting, pages, starts, count = None, {}, [], 0
         if group.facts:
             yield group
             continue
         for topic, more in group.pages.items():
             pages.setdefault(topic, []).extend(more)
             count += sum(len(page) for page in more)
+        starts += group.starts
         waiting = Decoded([], pages, group.position, group.last_seq, group.digest)
     if waiting:
-        yield waiting
+        yield waiting._replace(starts=tuple(starts))
 
 
 def apply_submissions(state: State, page: Array) -> None:

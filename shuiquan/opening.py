@@ -13,10 +13,7 @@ from ledger.journal.pages import MAX_PAGE_FACTS
 from ledger.policy import Policy
 from ledger.replay import Progress
 from ledger.writer import Writer, policy_digest
-from projections.coverage import Intakes
-from projections.holdings import Holdings
-from projections.market import Market
-from projections.usage import Usage
+from shuiquan.asking import read_models
 from shuiquan.config import load_policy, parse_target
 from shuiquan.exchange import Clock, Exchange, commitments
 
@@ -55,7 +52,7 @@ def open_exchange(
                 raise Refused(Code.POLICY_DIFFERS, "policy", wanted.district, "open without a policy")
         if writer.state.policy is None:
             raise Refused(Code.RECORD_DAMAGED, "policy", None, "a ledger begins with its policy")
-        views = Views(view_path(path), [Holdings(), Usage(writer.state.policy.zone), Intakes(), Market()])
+        views = Views(view_path(path), read_models(writer.state.policy))
     except BaseException:
         store.close()
         raise

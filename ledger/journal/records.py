@@ -121,6 +121,14 @@ def parse(position: int, state: bytes) -> Record:
     return Record(position, header, state[LENGTH.size + length :], hashlib.sha256(state).digest())
 
 
+class Start(NamedTuple):
+    """Where a group of records begins: its first record, and the number and time of its first fact."""
+
+    position: int
+    seq: int
+    at_ns: int
+
+
 class Decoded(NamedTuple):
     """The facts of some consecutive records, complete: no sequence number between its first and last is missing."""
 
@@ -129,6 +137,7 @@ class Decoded(NamedTuple):
     position: int  # of the last record
     last_seq: int
     digest: bytes  # of the last record
+    starts: tuple[Start, ...] = ()  # of every group in it
 
 
 def segments(records: Iterable[Record], next_seq: int | None = None) -> Iterator[Decoded]:
@@ -139,6 +148,7 @@ def segments(records: Iterable[Record], next_seq: int | None = None) -> Iterator
     Raises Refused (SEQUENCE_GAP) for a gap or a repetition.
     """
     pages: dict[str, list[Array]] = {}
+    start = Start(0, 0, 0)
     count = last = 0
     for record in records:
         header = record.header
@@ -146,14 +156,18 @@ def segments(records: Iterable[Record], next_seq: int | None = None) -> Iterator
         if not header.columns:
             if count or header.first_seq != next_seq:
                 raise Refused(Code.SEQUENCE_GAP, "position", record.position, f"expected seq {next_seq}")
-            yield Decoded([record.fact], {}, record.position, header.last_seq, record.digest)
+            start = Start(record.position, header.first_seq, header.at_ns)
+            yield Decoded([record.fact], {}, record.position, header.last_seq, record.digest, (start,))
             next_seq += 1
             continue
-        pages.setdefault(header.topic, []).append(record.rows)
+        rows = record.rows
+        if not count:
+            start = Start(record.position, header.first_seq, int(rows["at_ns"][0]))
+        pages.setdefault(header.topic, []).append(rows)
         count += header.count
         last = max(last, header.last_seq)
         if next_seq + count - 1 == last:
-            yield Decoded([], pages, record.position, last, record.digest)
+            yield Decoded([], pages, record.position, last, record.digest, (start,))
             next_seq, pages, count = last + 1, {}, 0
         elif next_seq + count - 1 > last:
             raise Refused(Code.SEQUENCE_GAP, "position", record.position, f"expected seq {next_seq}")

@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import pytest
 
 import shuiquan
-from shuiquan.exchange import Exchange, Told
+from ledger.feed import Told
+from shuiquan.exchange import Exchange
 from tests.ledger.scripts import play, populate, random_script
 from tests.world import World
 
@@ -48,3 +50,31 @@ def test_a_follower_that_need_not_wait_ends_at_the_end(world: World) -> None:
     assert not seqs(world.exchange.subscribe(after=world.exchange.position))
     assert not seqs(world.exchange.subscribe(after=world.exchange.position, wait_s=0.01))
     assert not seqs(world.exchange.subscribe(after=10**6))
+
+
+def test_a_follower_begins_behind_any_fact(world: World) -> None:
+    populate(world)
+    play(world, random_script(53, 8))
+    last = world.exchange.state.next_seq - 1
+    for seq in (*range(0, last, 37), last - 1, last, last + 7):
+        assert seqs(world.exchange.subscribe(after_seq=seq)) == list(range(seq + 1, last + 1))
+        assert seqs(world.exchange.facts(after_seq=seq)) == list(range(seq + 1, last + 1))
+    behind = world.exchange.subscribe(after_seq=last + 2, wait_s=60)
+    play(world, random_script(54, 1))
+    assert next(behind).seq == last + 3
+
+
+def test_commits_that_record_nothing_shorten_no_wait(world: World) -> None:
+    populate(world)
+    start, count = world.exchange.position, world.count
+    with ThreadPoolExecutor(1) as threads:
+        follower = threads.submit(lambda: next(world.exchange.subscribe(start, wait_s=60)).seq)
+        first, content = world.exchange.state.next_seq, shuiquan.OpenMarket(instrument="NET")
+        while not world.exchange._committed._waiters:  # type: ignore[attr-defined] - until it waits
+            pass
+        for _ in range(1_500):  # each wakes the follower for nothing
+            with pytest.raises(shuiquan.Refused):
+                world.exchange.submit(content, actor="platform", role=shuiquan.Role.HOLDER, command_id="x")
+        world.count = count
+        world.operator(content)
+        assert follower.result() == first
