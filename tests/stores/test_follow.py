@@ -1,10 +1,11 @@
 """Following facts: from a position, each once and in order, while they become durable, here and beside the writer."""
 
-from collections.abc import Iterator
+import functools
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-import pytest
 
 import shuiquan
 from ledger.feed import Told
@@ -64,17 +65,26 @@ def test_a_follower_begins_behind_any_fact(world: World) -> None:
     assert next(behind).seq == last + 3
 
 
-def test_commits_that_record_nothing_shorten_no_wait(world: World) -> None:
+class Restless(threading.Condition):
+    """A condition that wakes who waits on it at once, as commits do that record nothing, until something happens."""
+
+    def __init__(self, wakes: int, happen: Callable[[], object]) -> None:
+        super().__init__()
+        self.left, self.happen = wakes, happen
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wake at once."""
+        assert timeout is not None
+        assert 0 < timeout <= 60
+        self.left -= 1
+        if not self.left:
+            self.happen()
+        return True
+
+
+def test_being_woken_for_nothing_shortens_no_wait(world: World) -> None:
     populate(world)
-    start, count = world.exchange.position, world.count
-    with ThreadPoolExecutor(1) as threads:
-        follower = threads.submit(lambda: next(world.exchange.subscribe(start, wait_s=60)).seq)
-        first, content = world.exchange.state.next_seq, shuiquan.OpenMarket(instrument="NET")
-        while not world.exchange._committed._waiters:  # type: ignore[attr-defined] - until it waits
-            pass
-        for _ in range(1_500):  # each wakes the follower for nothing
-            with pytest.raises(shuiquan.Refused):
-                world.exchange.submit(content, actor="platform", role=shuiquan.Role.HOLDER, command_id="x")
-        world.count = count
-        world.operator(content)
-        assert follower.result() == first
+    first = world.exchange.state.next_seq
+    happen = functools.partial(world.operator, shuiquan.OpenMarket(instrument="NET"))
+    world.exchange._committed = Restless(2_000, happen)
+    assert next(world.exchange.subscribe(world.exchange.position, wait_s=60)).seq == first
