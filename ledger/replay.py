@@ -13,7 +13,7 @@ from ledger.commands import Role
 from ledger.decider import know_actor
 from ledger.fold import apply_fact, ensure_holdings_of
 from ledger.journal.records import FORMAT, GENESIS, Decoded, Record, Start, parse, segments
-from ledger.journal.store import Store
+from ledger.journal.store import Source, Store
 from ledger.state import State
 from ledger.tables import AT_NS, N_READINGS, NEXT_SEQ, Array
 
@@ -23,7 +23,7 @@ Progress = Callable[[int, int], None]
 JOINED_FACTS: Final = 262_144
 
 
-def read_chain(store: Store, after: int = 0, digest: bytes = GENESIS) -> Iterator[Record]:
+def read_chain(store: Source, after: int = 0, digest: bytes = GENESIS) -> Iterator[Record]:
     """Records behind a position whose hash is `digest`, each given only once the next has vouched for its bytes.
 
     Raises Refused: RECORD_DAMAGED naming the first position that does not fit, TOPIC_UNKNOWN for another format.

@@ -6,8 +6,9 @@ import copy
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from adapters.stores.parties import PartyRegister, sealed
 from adapters.stores.sqlite import SQLiteStore
@@ -25,6 +26,9 @@ from ledger.submissions import Content, Submission, check_submission, content_di
 from ledger.writer import Writer
 from shuiquan.asking import Asking, AsOf
 from shuiquan.finding import whole
+
+if TYPE_CHECKING:
+    from adapters.export.manifest import Manifest
 
 Clock = Callable[[], int]
 """Gives UTC nanoseconds. Nothing else in the product reads a clock (contract K2)."""
@@ -149,6 +153,15 @@ class Exchange(Asking):
     def rebuild_views(self, progress: Progress | None = None) -> int:
         """Drop the read models and project the journal from zero; returns the position reached."""
         return self._views.rebuild(self._store, progress)
+
+    def export(self, folder: str | Path, **options: Any) -> Manifest:
+        """Write facts by topic, and the records behind them, as tables into a new folder (`docs/export.md`).
+
+        Options and what is refused are those of `adapters.export.writing.export`.
+        """
+        from adapters.export.writing import export  # noqa: PLC0415 - an optional part
+
+        return export(self._store, Path(folder), **options)
 
     # following
 

@@ -22,6 +22,13 @@ class Entry(NamedTuple):
     state: bytes
 
 
+class Source(Protocol):
+    """Whatever records can be read from in order."""
+
+    def entries(self, after: int = 0) -> Iterator[Entry]:
+        """Records behind a position, in order."""
+
+
 class Store(Protocol):
     """A place for records in order, with the keys of submissions in the same transaction."""
 

@@ -1,0 +1,62 @@
+"""Reading an export back: its records, byte for byte, once its files are what the manifest says."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from adapters.export.columns import RECORDS
+from adapters.export.manifest import RECORDS_TOPIC, Manifest, read_manifest
+from adapters.export.packages import ipc, pa, pq
+from ledger.codes import Code, Refused
+from ledger.journal.store import Entry, Store
+from ledger.rebuild import rebuild
+from ledger.replay import Progress
+
+
+def import_journal(
+    folders: Sequence[Path], store: Store, head: str | None = None, progress: Progress | None = None
+) -> Manifest:
+    """Fill an empty store with the journal of one or more exports, the first from position 1, each behind the last.
+
+    Every file must have the digest of its manifest, every record the hash of the one before, and the last record the
+    hash of the last manifest, and `head` where one is given (hexadecimal, kept outside). Returns the last manifest.
+    Raises Refused naming file or position: EXPORT_DAMAGED, RECORD_DAMAGED, SEQUENCE_GAP, TOPIC_UNKNOWN, LEDGER_EXISTS.
+    """
+    exports = [(folder, read_manifest(folder)) for folder in folders]
+    next_position, previous = 1, bytes(32).hex()
+    for folder, manifest in exports:
+        if (manifest.from_position, manifest.previous) != (next_position, previous):
+            rule = f"an export from position {next_position}, behind the record with hash {previous}"
+            raise Refused(Code.EXPORT_DAMAGED, "from_position", manifest.from_position, f"{folder.name}: {rule}")
+        next_position, previous = manifest.to_position + 1, manifest.head
+    if head is not None and previous != head:
+        raise Refused(Code.EXPORT_DAMAGED, "head", previous, f"the hash that was kept, {head}")
+    entries = (entry for folder, manifest in exports for entry in records(folder, manifest))
+    position, digest = rebuild(store, entries, progress)
+    if (position, digest.hex()) != (next_position - 1, previous):
+        raise Refused(Code.EXPORT_DAMAGED, "head", digest.hex(), f"{previous} at position {next_position - 1}")
+    return exports[-1][1]
+
+
+def records(folder: Path, manifest: Manifest) -> Iterator[Entry]:
+    """The records of an export in order. Raises Refused (EXPORT_DAMAGED) for a file that is no such table."""
+    name = next(file.name for file in manifest.files if file.topic == RECORDS_TOPIC)
+    try:
+        for batch in batches(folder / name, manifest.file_format):
+            if not batch.schema.equals(RECORDS) or any(column.null_count for column in batch.columns):
+                raise Refused(Code.EXPORT_DAMAGED, name, str(batch.schema)[:200], "position, topic, record")
+            columns = [column.to_pylist() for column in batch.columns]
+            yield from (Entry(*row) for row in zip(*columns, strict=True))
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as problem:
+        raise Refused(Code.EXPORT_DAMAGED, name, str(problem)[:200], f"a table in {manifest.file_format}") from None
+
+
+def batches(path: Path, file_format: str) -> Iterator[Any]:
+    """The row groups of a file, one after the other."""
+    with path.open("rb") as file:
+        if file_format == "parquet":
+            table = pq.ParquetFile(file)
+            yield from (batch for at in range(table.num_row_groups) for batch in table.read_row_group(at).to_batches())
+        else:
+            stored = ipc.open_file(file)
+            yield from (stored.get_batch(at) for at in range(stored.num_record_batches))
