@@ -129,6 +129,7 @@ class Code(IntEnum):
     EXPORT_EXISTS = 863, "something is in the place of the export already", "导出目录已有内容"
     EXPORT_DAMAGED = 864, "the export is not what its manifest says", "导出文件与清单不符"
     LEDGER_EXISTS = 865, "there is a ledger here already", "账本已存在"
+    EXPORT_FAILED = 866, "the export could not be written; nothing of it is left", "导出失败，未留下任何文件"
     # 900-999 policy
     POLICY_INVALID = 900, "the policy file breaks a rule", "政策文件不合规"
     POLICY_DIFFERS = (

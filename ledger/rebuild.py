@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 from ledger.codes import Code, Refused
+from ledger.facts import LedgerOpened
 from ledger.journal.records import GENESIS, Decoded, parse, segments
 from ledger.journal.store import Entry, Key, Store
 from ledger.replay import Progress, read_chain
@@ -88,3 +89,12 @@ def append(store: Store, after: int, groups: list[Group]) -> int:
     ]  # fmt: skip
     store.append(after, [(entry.topic, entry.state) for entry in entries], spans, keys)
     return entries[-1].position
+
+
+def ledger_id(store: Store) -> str:
+    """The name that a ledger gives itself in its first fact."""
+    first = next(store.entries(0))
+    fact = parse(first.position, first.state).fact.fact
+    if not isinstance(fact, LedgerOpened):
+        raise Refused(Code.RECORD_DAMAGED, "position", 1, "a ledger begins with ledger.opened")
+    return fact.ledger_id

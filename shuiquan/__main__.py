@@ -18,7 +18,17 @@ def main() -> None:
         refusal = Refused(Code.EXTRA_MISSING, "package", missing.name, "pip install 'shuiquan[cli,registry]'")
         raise SystemExit(str(refusal)) from None
     try:
-        build(Product(open_ledger, verify_ledger, run_demo, compile_kernels, run_bench))()
+        build(
+            Product(
+                open_ledger,
+                verify_ledger,
+                run_demo,
+                compile_kernels,
+                run_bench,
+                export_ledger,
+                import_journal,
+            )
+        )()
     except Refused as refusal:
         print_refused(refusal)
         raise SystemExit(1) from None
@@ -41,6 +51,20 @@ def verify_ledger(path: Path, progress: Any) -> Any:
         return verify(store, progress)
     finally:
         store.close()
+
+
+def export_ledger(path: Path, folder: Path, **options: Any) -> Any:
+    """An export of a ledger, read beside a writer."""
+    from shuiquan.exports import export_journal  # noqa: PLC0415
+
+    return export_journal(path, folder, **options)
+
+
+def import_journal(folders: list[Path], path: Path, **options: Any) -> Any:
+    """A new ledger made of exports."""
+    from shuiquan.exports import import_journal as make_ledger  # noqa: PLC0415
+
+    return make_ledger(folders, path, **options)
 
 
 def run_demo(out: Path, seed: int) -> None:

@@ -30,6 +30,7 @@ from projections.base import Table
 from projections.coverage import Intakes
 from projections.holdings import Holdings
 from projections.market import Market
+from projections.places import Places
 from projections.usage import Usage
 from shuiquan import __main__ as product
 from shuiquan.config import DISTRICTS
@@ -43,7 +44,9 @@ PAGES: Final = (ROOT / "README.md", *sorted(DOCS.rglob("*.md")))
 BLOCK: Final = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NAME: Final = re.compile(r"`([^`]+)`")
 PROGRAMS: Final = (".venv/bin/shuiquan", "shuiquan")
-READERS: Final = "holdings", "usage", "trades", "readings", "journal", "audit", "meters", "views", "--help"
+READERS: Final = (
+    "holdings", "usage", "trades", "readings", "journal", "facts", "export", "audit", "meters", "views", "--help",
+)  # fmt: skip
 READING_EXAMPLES: Final = tuple(f"{program} {command}" for program in PROGRAMS for command in READERS)
 """How an example begins that changes no fact: it is carried out."""
 
@@ -144,7 +147,7 @@ def run_python(page: Path) -> dict[str, Any]:
 
 def command_line() -> Any:
     parts = (product.open_ledger, product.verify_ledger, product.run_demo, product.compile_kernels, product.run_bench)
-    return build(Product(*parts))
+    return build(Product(*parts, product.export_ledger, product.import_journal))
 
 
 @pytest.mark.usefixtures("folder")
@@ -262,7 +265,7 @@ def test_every_field_of_a_record() -> None:
     assert named(section("journal-format.md", "A record")) == list(Header.__struct_fields__)
 
 
-TABLES: Final = [table for model in (Holdings, Usage, Intakes, Market) for table in model.tables]
+TABLES: Final = [table for model in (Holdings, Usage, Intakes, Market, Places) for table in model.tables]
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)

@@ -79,9 +79,9 @@ def read_manifest(folder: Path) -> Manifest:
         raise Refused(Code.EXPORT_DAMAGED, NAME, len(manifest.files), "one file of records")
     for file in manifest.files:
         try:
-            found = digest_of(folder / file.name)
+            found, size = digest_of(folder / file.name), (folder / file.name).stat().st_size
         except OSError as problem:
             raise Refused(Code.EXPORT_DAMAGED, file.name, problem.strerror, "a file that can be read") from None
-        if found != file.sha256:
-            raise Refused(Code.EXPORT_DAMAGED, file.name, found, f"SHA-256 {file.sha256}")
+        if (found, size) != (file.sha256, file.bytes):
+            raise Refused(Code.EXPORT_DAMAGED, file.name, found, f"SHA-256 {file.sha256}, {file.bytes} bytes")
     return manifest

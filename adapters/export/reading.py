@@ -9,33 +9,38 @@ from adapters.export.manifest import RECORDS_TOPIC, Manifest, read_manifest
 from adapters.export.packages import ipc, pa, pq
 from ledger.codes import Code, Refused
 from ledger.journal.store import Entry, Store
-from ledger.rebuild import rebuild
+from ledger.rebuild import ledger_id, rebuild
 from ledger.replay import Progress
 
 
 def import_journal(
     folders: Sequence[Path], store: Store, head: str | None = None, progress: Progress | None = None
-) -> Manifest:
+) -> None:
     """Fill an empty store with the journal of one or more exports, the first from position 1, each behind the last.
 
     Every file must have the digest of its manifest, every record the hash of the one before, and the last record the
-    hash of the last manifest, and `head` where one is given (hexadecimal, kept outside). Returns the last manifest.
+    hash of the last manifest, and `head` where one is given (hexadecimal, kept outside).
     Raises Refused naming file or position: EXPORT_DAMAGED, RECORD_DAMAGED, SEQUENCE_GAP, TOPIC_UNKNOWN, LEDGER_EXISTS.
     """
+    if not folders:
+        raise Refused(Code.EMPTY, "folders", [], "the folder of an export")
     exports = [(folder, read_manifest(folder)) for folder in folders]
-    next_position, previous = 1, bytes(32).hex()
+    next_position, next_seq, previous = 1, 1, bytes(32).hex()
     for folder, manifest in exports:
-        if (manifest.from_position, manifest.previous) != (next_position, previous):
-            rule = f"an export from position {next_position}, behind the record with hash {previous}"
+        if (manifest.from_position, manifest.first_seq, manifest.previous) != (next_position, next_seq, previous):
+            rule = f"an export from position {next_position}, seq {next_seq}, behind the record with hash {previous}"
             raise Refused(Code.EXPORT_DAMAGED, "from_position", manifest.from_position, f"{folder.name}: {rule}")
-        next_position, previous = manifest.to_position + 1, manifest.head
+        next_position, next_seq, previous = manifest.to_position + 1, manifest.last_seq + 1, manifest.head
     if head is not None and previous != head:
         raise Refused(Code.EXPORT_DAMAGED, "head", previous, f"the hash that was kept, {head}")
     entries = (entry for folder, manifest in exports for entry in records(folder, manifest))
     position, digest = rebuild(store, entries, progress)
-    if (position, digest.hex()) != (next_position - 1, previous):
-        raise Refused(Code.EXPORT_DAMAGED, "head", digest.hex(), f"{previous} at position {next_position - 1}")
-    return exports[-1][1]
+    if (position, store.last_seq(position), digest.hex()) != (next_position - 1, next_seq - 1, previous):
+        rule = f"{previous} at position {next_position - 1}, seq {next_seq - 1}"
+        raise Refused(Code.EXPORT_DAMAGED, "head", digest.hex(), rule)
+    names = {manifest.ledger_id for _, manifest in exports}
+    if names != {ledger_id(store)}:
+        raise Refused(Code.EXPORT_DAMAGED, "ledger_id", sorted(names), ledger_id(store))
 
 
 def records(folder: Path, manifest: Manifest) -> Iterator[Entry]:

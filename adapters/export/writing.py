@@ -1,5 +1,6 @@
 """Writing an export: one file a topic and one of records, row group by row group, and the manifest at the end."""
 
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib.metadata import version
@@ -22,10 +23,9 @@ from adapters.export.manifest import (
 )
 from adapters.export.packages import ipc, pa, pq
 from ledger.codes import Code, Refused
-from ledger.facts import LedgerOpened
 from ledger.journal.records import GENESIS, parse
 from ledger.journal.store import Entry, Store
-from ledger.rebuild import Group, whole_groups
+from ledger.rebuild import Group, ledger_id, whole_groups
 from ledger.replay import Progress
 
 ROWS_AT_ONCE: Final = 65_536
@@ -134,33 +134,42 @@ def export(
     with the journal. If it fails, nothing is left.
 
     Raises Refused: EXPORT_EXISTS for a folder that holds anything, OUT_OF_RANGE for bounds that are none,
-    RECORD_DAMAGED or SEQUENCE_GAP for a damaged journal, EXTRA_MISSING.
+    RECORD_DAMAGED or SEQUENCE_GAP for a damaged journal, EXPORT_FAILED where it cannot be written, EXTRA_MISSING.
     """
     if file_format not in FORMATS:
         raise Refused(Code.UNKNOWN_NAME, "format", file_format, " or ".join(FORMATS))
     groups = stretch(store, from_position, to_position)
     first = next(groups)
     with new_folder(folder):
-        tables = Tables(folder, file_format)
         try:
-            tables.add(first)
-            last = first
-            for last in groups:
-                tables.add(last)
-                if progress:
-                    progress(last.decoded.position, last.decoded.last_seq)
-            header = parse(from_position, first.entries[0].state).header
-            manifest = Manifest(
-                FORM, version("shuiquan"), file_format, ledger_id(store), from_position, last.decoded.position,
-                first.decoded.starts[0].seq, last.decoded.last_seq, header.previous.hex(), last.decoded.digest.hex(),
-                tables.finish(),
-            )  # fmt: skip
-            part = folder / f"{NAME}.part"
-            part.write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
-            put_in_place(part, folder / NAME)
-        except BaseException:
-            tables.abandon()
-            raise
+            return write_all(store, folder, itertools.chain([first], groups), file_format, progress)
+        except OSError as problem:
+            raise Refused(Code.EXPORT_FAILED, "out", str(folder), problem.strerror or str(problem)) from problem
+
+
+def write_all(
+    store: Store, folder: Path, groups: Iterator[Group], file_format: str, progress: Progress | None
+) -> Manifest:
+    """Write groups of records and the manifest into a folder, or leave nothing in it."""
+    first = last = next(groups)
+    tables = Tables(folder, file_format)
+    part = folder / f"{NAME}.part"
+    try:
+        for last in itertools.chain([first], groups):
+            tables.add(last)
+            if progress:
+                progress(last.decoded.position, last.decoded.last_seq)
+        start, header = first.decoded.starts[0], parse(first.entries[0].position, first.entries[0].state).header
+        manifest = Manifest(
+            FORM, version("shuiquan"), file_format, ledger_id(store), start.position, last.decoded.position,
+            start.seq, last.decoded.last_seq, header.previous.hex(), last.decoded.digest.hex(), tables.finish(),
+        )  # fmt: skip
+        part.write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
+        put_in_place(part, folder / NAME)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        tables.abandon()
+        raise
     return manifest
 
 
@@ -186,15 +195,6 @@ def stretch(store: Store, from_position: int, to_position: int | None) -> Iterat
             return
 
 
-def ledger_id(store: Store) -> str:
-    """The name that a ledger gives itself in its first fact."""
-    first = next(store.entries(0))
-    fact = parse(first.position, first.state).fact.fact
-    if not isinstance(fact, LedgerOpened):
-        raise Refused(Code.RECORD_DAMAGED, "position", 1, "a ledger begins with ledger.opened")
-    return fact.ledger_id
-
-
 @contextmanager
 def new_folder(folder: Path) -> Iterator[None]:
     """A folder that is empty, and is taken away again if what is done in it fails. Raises Refused (EXPORT_EXISTS)."""
@@ -209,7 +209,6 @@ def new_folder(folder: Path) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        (folder / f"{NAME}.part").unlink(missing_ok=True)
         if made:
             folder.rmdir()
         raise

@@ -14,7 +14,19 @@ from adapters.meters.szy206 import Measurement, ReportTime, SelfReport, encode
 from tests.cli.commands import Demo, Imports, Small, run, together
 
 QUERIES = ("holdings", "usage", "trades", "readings", "journal")
-COMMANDS = (*QUERIES, "audit verify", "meters decode", "register import", "views rebuild", "demo", "compile", "bench")
+COMMANDS = (
+    *QUERIES,
+    "facts",
+    "export",
+    "journal import",
+    "audit verify",
+    "meters decode",
+    "register import",
+    "views rebuild",
+    "demo",
+    "compile",
+    "bench",
+)
 FRAME = "681A68B35303810D00C00059000000826110000001106000004508090A3516"
 
 
