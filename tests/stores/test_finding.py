@@ -12,9 +12,11 @@ import pytest
 import shuiquan
 from adapters.stores.sqlite import SQLiteStore
 from ledger import facts
+from ledger.facts import TOPICS
 from ledger.feed import Told
 from ledger.journal.store import Entry
-from ledger.rows import ORDERS
+from ledger.rows import ORDERS, PAGE_DTYPES
+from projections.places import REFERENCES
 from shuiquan import Code, Refused
 from shuiquan.exchange import Exchange
 from tests.districts import START_NS
@@ -111,6 +113,17 @@ def test_what_is_found_is_what_a_scan_finds(exchange: Exchange) -> None:
         assert all(one == whole[one.seq] for one in found), asked
         sizes.add(len(found))
     assert len(sizes) > 20
+
+
+@pytest.mark.parametrize("topic", [*TOPICS, *PAGE_DTYPES])
+def test_every_field_that_names_something_is_looked_up(topic: str) -> None:
+    fields = TOPICS[topic].__struct_fields__ if topic in TOPICS else PAGE_DTYPES[topic].names or ()
+    expected: dict[str, tuple[str, ...]] = {}
+    for field in fields:
+        for what, ending in (("holder", "party"), ("right", "right"), ("meter", "meter"), ("order", "order_id")):
+            if field == ending or field.endswith(f"_{ending}") or (what, field) == ("right", "shares"):
+                expected[what] = (*expected.get(what, ()), field)
+    assert REFERENCES.get(topic, {}) == expected
 
 
 def test_every_fact_is_found_by_its_number(exchange: Exchange) -> None:
