@@ -57,7 +57,7 @@ def named(told: Told) -> dict[str, set[int]]:
     found: dict[str, set[int]] = {"party": set(), "right": set(), "meter": set(), "order_id": set()}
     for name, value in field_values(told.fact).items():
         for what, numbers in found.items():
-            if name == what or name.endswith(f"_{what}"):
+            if (name == what or name.endswith(f"_{what}")) and name != "client_order_id":
                 numbers.add(value)
         if name == "shares":
             found["right"] |= {right for right, _ in value}
