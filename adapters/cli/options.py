@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
-from cyclopts import Parameter
+from cyclopts import Parameter, validators
 
 from adapters.cli.show import progress_bar
 from ledger.codes import Code, Refused
@@ -15,7 +15,9 @@ from ledger.units import time_ns
 Ledger = Annotated[Path, Parameter(name="--ledger", help="file of the ledger, such as out/yongchuan.db")]
 Json = Annotated[bool, Parameter(name="--json", negative="", help="print JSON for programs")]
 Flag = Annotated[bool, Parameter(negative="")]
-Limit = Annotated[int | None, Parameter(help="rows to print; a table shows 20, JSON all")]
+Limit = Annotated[
+    int | None, Parameter(help="rows to print; a table shows 20, JSON all", validator=validators.Number(gte=0))
+]
 AsOf = Annotated[
     str | None,
     Parameter(name="--as-of", help="what was known at a time: local, such as 2024-06-30T12:00, or RFC 3339"),

@@ -22,9 +22,12 @@ from pyarrow import ipc
 import shuiquan
 from adapters.export.columns import ALL_TOPICS, RECORDS
 from adapters.export.manifest import digest_of, file_name
+from adapters.export.reading import import_journal
 from ledger import facts
+from ledger.audit import verify
 from ledger.feed import Told
 from ledger.journal.records import parse
+from ledger.journal.store import Entry, Key
 from ledger.rows import MISSING, READINGS, TRADES
 from shuiquan import Code, Refused
 from shuiquan.exchange import Exchange
@@ -148,6 +151,47 @@ def test_a_ledger_made_of_an_export_is_the_same_byte_for_byte(exported: Path, le
             rows = [sorted(file.execute(f"SELECT * FROM {table}")) for file in (one, other)]  # noqa: S608
             assert rows[0] == rows[1]
     assert {path.name for path in tmp_path.iterdir()} <= {"again.db", "again.db.lock", "again.db-wal", "again.db-shm"}
+
+
+class MemoryStore:
+    """The least that a store can be."""
+
+    def __init__(self) -> None:
+        self.kept: list[Entry] = []
+        self.spans: list[tuple[int, int]] = []
+        self.keys: list[Key] = []
+
+    def append(self, after: int, entries: Any, spans: Any, keys: Any) -> None:
+        """Add records."""
+        assert after == len(self.kept)
+        self.kept += [Entry(after + at, *entry) for at, entry in enumerate(entries, start=1)]
+        self.spans += spans
+        self.keys += keys
+
+    def entries(self, after: int = 0) -> Iterator[Entry]:
+        """Records behind a position."""
+        return iter(self.kept[after:])
+
+    def last_seq(self, position: int) -> int:
+        """The highest number up to a position."""
+        return max(last for _, last in self.spans[:position])
+
+    def head(self) -> Entry | None:
+        """The last record."""
+        return self.kept[-1] if self.kept else None
+
+
+def test_a_journal_goes_into_any_store(exported: Path, ledger: Path) -> None:
+    store: Any = MemoryStore()
+    import_journal([exported], store)
+    assert [tuple(entry) for entry in store.kept] == stored(ledger)
+    assert verify(store) == verified(ledger)
+    with database(ledger) as file:
+        assert sorted(store.keys) == sorted(file.execute("SELECT * FROM submissions"))
+        assert store.spans == file.execute("SELECT first_seq, last_seq FROM spans ORDER BY position").fetchall()
+    with pytest.raises(Refused) as caught:
+        import_journal([exported], store)
+    assert caught.value.code == Code.LEDGER_EXISTS
 
 
 def test_a_ledger_made_of_an_export_goes_on(exported: Path, ledger: Path, tmp_path: Path) -> None:

@@ -290,6 +290,7 @@ def test_every_command_has_help_with_an_example(capsys: pytest.CaptureFixture[st
 
 
 def test_a_wrong_call_ends_with_a_status_and_no_traceback(tmp_path: Path) -> None:
-    for found in together(["water"], ["usage", "--ledger", tmp_path, "--limit", "many"]):
+    limits = (["usage", "--ledger", tmp_path, "--limit", "many"], ["journal", "--ledger", tmp_path, "--limit", "-1"])
+    for found in together(["water"], *limits):
         assert found.status != 0
         assert "Traceback" not in found.error
