@@ -1,7 +1,7 @@
 """Records as they are stored, in whole groups that are checked, and a store filled with them byte for byte."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, NamedTuple
 
 from ledger.codes import Code, Refused
@@ -53,16 +53,25 @@ def whole_groups(
         yield Group(own, decoded)
 
 
-def rebuild(store: Store, entries: Iterable[Entry], progress: Progress | None = None) -> tuple[int, bytes]:
+def rebuild(
+    store: Store,
+    entries: Iterable[Entry],
+    progress: Progress | None = None,
+    watch: Callable[[Group], None] | None = None,
+) -> tuple[int, bytes]:
     """Fill an empty store with the records of a journal. Returns position and hash of the last one.
 
-    Keys of submissions and spans are made of the records. Raises Refused for a store that is not empty
-    (LEDGER_EXISTS) and whatever `whole_groups` refuses; what was written by then is to be thrown away.
+    `watch` is shown every group, and may refuse it. Keys of submissions and spans are made of the records.
+
+    Raises Refused for a store that is not empty (LEDGER_EXISTS), and whatever `whole_groups` and `watch` refuse; what
+    was written by then is to be thrown away.
     """
     if store.head() is not None:
         raise Refused(Code.LEDGER_EXISTS, "store", "not empty", "an empty store")
     last, digest, waiting, size = 0, GENESIS, list[Group](), 0
     for group in whole_groups(entries):
+        if watch:
+            watch(group)
         waiting.append(group)
         size += sum(len(entry.state) for entry in group.entries)
         digest = group.decoded.digest

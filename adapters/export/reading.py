@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from adapters.export.columns import RECORDS
+from adapters.export.comparing import Comparison, batches
 from adapters.export.manifest import RECORDS_TOPIC, Manifest, read_manifest
-from adapters.export.packages import ipc, pa, pq
 from ledger.codes import Code, Refused
 from ledger.journal.store import Entry, Store
 from ledger.rebuild import ledger_id, rebuild
@@ -18,8 +17,8 @@ def import_journal(
 ) -> None:
     """Fill an empty store with the journal of one or more exports, the first from position 1, each behind the last.
 
-    Every file must have the digest of its manifest, every record the hash of the one before, and the last record the
-    hash of the last manifest, and `head` where one is given (hexadecimal, kept outside).
+    Every file must have the digest of its manifest, every record the hash of the one before, every table the facts of
+    the records, and the last record the hash of the last manifest, and `head` where one is given (hexadecimal).
     Raises Refused naming file or position: EXPORT_DAMAGED, RECORD_DAMAGED, SEQUENCE_GAP, TOPIC_UNKNOWN, LEDGER_EXISTS.
     """
     if not folders:
@@ -34,34 +33,25 @@ def import_journal(
     if head is not None and previous != head:
         raise Refused(Code.EXPORT_DAMAGED, "head", previous, f"the hash that was kept, {head}")
     entries = (entry for folder, manifest in exports for entry in records(folder, manifest))
-    position, digest = rebuild(store, entries, progress)
+    comparison = Comparison(exports)
+    position, digest = rebuild(store, entries, progress, comparison.add)
     if (position, store.last_seq(position), digest.hex()) != (next_position - 1, next_seq - 1, previous):
         rule = f"{previous} at position {next_position - 1}, seq {next_seq - 1}"
         raise Refused(Code.EXPORT_DAMAGED, "head", digest.hex(), rule)
     names = {manifest.ledger_id for _, manifest in exports}
     if names != {ledger_id(store)}:
         raise Refused(Code.EXPORT_DAMAGED, "ledger_id", sorted(names), ledger_id(store))
+    comparison.finish()
 
 
 def records(folder: Path, manifest: Manifest) -> Iterator[Entry]:
     """The records of an export in order. Raises Refused (EXPORT_DAMAGED) for a file that is no such table."""
     name = next(file.name for file in manifest.files if file.topic == RECORDS_TOPIC)
-    try:
-        for batch in batches(folder / name, manifest.file_format):
-            if not batch.schema.equals(RECORDS) or any(column.null_count for column in batch.columns):
-                raise Refused(Code.EXPORT_DAMAGED, name, str(batch.schema)[:200], "position, topic, record")
+    for batch in batches(folder / name, manifest.file_format):
+        if not batch.schema.equals(RECORDS) or any(column.null_count for column in batch.columns):
+            raise Refused(Code.EXPORT_DAMAGED, name, str(batch.schema)[:200], "position, topic, record")
+        try:
             columns = [column.to_pylist() for column in batch.columns]
-            yield from (Entry(*row) for row in zip(*columns, strict=True))
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as problem:
-        raise Refused(Code.EXPORT_DAMAGED, name, str(problem)[:200], f"a table in {manifest.file_format}") from None
-
-
-def batches(path: Path, file_format: str) -> Iterator[Any]:
-    """The row groups of a file, one after the other."""
-    with path.open("rb") as file:
-        if file_format == "parquet":
-            table = pq.ParquetFile(file)
-            yield from (batch for at in range(table.num_row_groups) for batch in table.read_row_group(at).to_batches())
-        else:
-            stored = ipc.open_file(file)
-            yield from (stored.get_batch(at) for at in range(stored.num_record_batches))
+        except UnicodeDecodeError as problem:
+            raise Refused(Code.EXPORT_DAMAGED, name, str(problem), "topics in UTF-8") from None
+        yield from (Entry(*row) for row in zip(*columns, strict=True))

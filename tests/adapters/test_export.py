@@ -41,6 +41,7 @@ from tests.stores.ledgers import (
     rechained,
     resumed,
     start,
+    store,
     stored,
     verified,
 )
@@ -431,13 +432,15 @@ def test_forged_records_are_refused_by_code_and_place(export: Path, forgery: str
     assert place in (None, refusal.value, refusal.field)
 
 
-def test_a_whole_forged_export_is_refused_by_the_head_that_was_kept(export: Path, ledger: Path) -> None:
-    kept, rows = verified(ledger).head, []
-    forge(export, lambda found: rows.extend(rechained(bumped(found))) or rows)
-    rewrite(export, head=parse(1, rows[-1][2]).digest.hex())
-    refusal = refused(export, head=kept)
-    assert (refusal.code, refusal.field) == (Code.EXPORT_DAMAGED, "head")
-    assert shuiquan.import_journal([export], export.parent / "forged.db").head != kept
+def test_a_whole_forged_export_is_refused_by_the_head_that_was_kept(ledger: Path, tmp_path: Path) -> None:
+    kept, path = verified(ledger).head, copied(ledger, tmp_path / "forged.db")
+    store(path, rechained(bumped(stored(path))))
+    forged = export_journal(path, tmp_path / "out")
+    with pytest.raises(Refused) as caught:
+        shuiquan.import_journal([tmp_path / "out"], tmp_path / "again.db", head=kept)
+    assert (caught.value.code, caught.value.field) == (Code.EXPORT_DAMAGED, "head")
+    assert not (tmp_path / "again.db").exists()
+    assert shuiquan.import_journal([tmp_path / "out"], tmp_path / "again.db").head == forged.head != kept
 
 
 def test_a_change_in_any_file_is_refused_by_its_name(export: Path) -> None:
@@ -481,6 +484,30 @@ def test_a_file_of_records_that_is_no_table_is_refused(export: Path, content: by
     rewrite(export)
     refusal = refused(export)
     assert (refusal.code, refusal.field) == (Code.EXPORT_DAMAGED, path.name)
+
+
+@pytest.mark.parametrize("change", ["figure", "row", "none", "column"])
+def test_a_table_that_says_otherwise_than_the_records_is_refused(export: Path, change: str) -> None:
+    path = next(export.glob("trade-1.*"))
+    table = read(path)
+    volumes = table["volume_l"].to_pylist()
+    volumes[len(volumes) // 2] += 1000
+    at = table.schema.get_field_index("volume_l")
+    changed = {
+        "figure": table.set_column(at, table.schema.field(at), pa.array(volumes)),
+        "row": pa.concat_tables([table, table.slice(len(table) - 1)]),
+        "none": table.slice(0, 0),
+        "column": table.drop_columns(["year"]),
+    }[change]
+    if path.suffix == ".parquet":
+        pq.write_table(changed, path)
+    else:
+        with ipc.new_file(path, changed.schema) as file:
+            file.write_table(changed)
+    rewrite(export)
+    refusal = refused(export)
+    assert (refusal.code, refusal.field) == (Code.EXPORT_DAMAGED, path.name)
+    assert "row" in refusal.value
 
 
 def test_a_table_of_other_columns_is_refused(export: Path) -> None:
