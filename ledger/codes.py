@@ -165,6 +165,13 @@ class Code(IntEnum):
     HEAD_DIFFERS = 855, "the journal does not hold the record of this checkpoint", "账本与给定的检查点不符"
     SNAPSHOT_NOT_WRITTEN = 856, "the snapshot could not be written", "快照无法写入"
     COPY_FAILED = 857, "the copy could not be made", "备份或恢复未能完成"
+    NO_SUCH_FACT = 860, "there is no fact with this number", "没有此编号的事实"
+    NOT_YET = 861, "the ledger did not exist yet at that time", "该时点账本尚未建立"
+    TIME_UNREADABLE = 862, "the text is not a date or a time", "时间格式无法识别"
+    EXPORT_EXISTS = 863, "something is in the place of the export already", "导出目录已有内容"
+    EXPORT_DAMAGED = 864, "the export is not what its manifest says", "导出文件与清单不符"
+    LEDGER_EXISTS = 865, "there is a ledger here already", "账本已存在"
+    EXPORT_FAILED = 866, "the export could not be written; nothing of it is left", "导出失败，未留下任何文件"
     # 900-999 policy
     POLICY_INVALID = 900, "the policy file breaks a rule", "政策文件不合规"
     POLICY_DIFFERS = (

@@ -13,8 +13,8 @@ from ledger.commands import Role
 from ledger.decider import know_actor
 from ledger.fold import apply_fact, ensure_holdings_of
 from ledger.journal.ahead import ahead
-from ledger.journal.records import FORMAT, GENESIS, Decoded, Record, decoded, groups, parse
-from ledger.journal.store import Store
+from ledger.journal.records import FORMAT, GENESIS, Decoded, Record, decoded, groups, parse, segments
+from ledger.journal.store import Source, Store
 from ledger.state import State
 from ledger.tables import AT_NS, N_READINGS, NEXT_SEQ, Array
 
@@ -25,7 +25,7 @@ JOINED_FACTS: Final = 262_144
 
 
 def read_chain(
-    store: Store, after: int = 0, digest: bytes = GENESIS, watch: Callable[[int, bytes], None] | None = None
+    store: Source, after: int = 0, digest: bytes = GENESIS, watch: Callable[[int, bytes], None] | None = None
 ) -> Iterator[Record]:
     """Records behind a position whose hash is `digest`, each given only once the next has vouched for its bytes.
 
@@ -97,12 +97,22 @@ def verify_chain(
 
 
 def groups_after(store: Store, after: int) -> Iterator[Decoded]:
+    """The facts behind a position as `segments_after` gives them, neighbouring groups of pages joined."""
+    return map(decoded, joined(records_after(store, after)))
+
+
+def segments_after(store: Store, after: int) -> Iterator[Decoded]:
     """Groups of facts behind a position that ends one, each record chained to the one before.
 
     Raises Refused (OUT_OF_RANGE) for a position inside a group.
     """
+    return map(decoded, records_after(store, after))
+
+
+def records_after(store: Store, after: int) -> Iterator[list[Record]]:
+    """Groups of records behind a position that ends one."""
     if not after:
-        yield from map(decoded, joined(groups(read_chain(store), 1)))
+        yield from groups(read_chain(store), 1)
         return
     digest, next_seq = store.digest(after), store.last_seq(after) + 1
     records = read_chain(store, after, digest) if digest else iter(())
@@ -111,7 +121,12 @@ def groups_after(store: Store, after: int) -> Iterator[Decoded]:
         return
     if first.header.first_seq < next_seq:
         raise Refused(Code.OUT_OF_RANGE, "after", after, "a position that ends a group, as facts are told with")
-    yield from map(decoded, joined(groups(itertools.chain([first], records), next_seq)))
+    yield from groups(itertools.chain([first], records), next_seq)
+
+
+def segment_at(store: Store, position: int) -> Decoded:
+    """The one group that begins at a position, chained to the record before it and vouched for by the one behind."""
+    return next(segments(read_chain(store, position - 1, store.digest(position - 1) or GENESIS)))
 
 
 def joined(groups: Iterable[list[Record]], stops: Container[int] = ()) -> Iterator[list[Record]]:

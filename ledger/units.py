@@ -96,11 +96,14 @@ def show_time(at_ns: int, zone: ZoneInfo) -> str:
 
 
 def time_ns(text: str, zone: ZoneInfo) -> int:
-    """UTC nanoseconds of a local ISO date or date and time. Raises ValueError for text that is neither."""
+    """UTC nanoseconds of an ISO 8601 or RFC 3339 date or date and time, local unless it says otherwise.
+
+    A date alone is its beginning. Raises ValueError for text that is neither.
+    """
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=zone)
-    return round((moment - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(seconds=1)) * NS
+    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) * (NS // 1_000_000)
 
 
 def year_starts_ns(first: int, count: int, zone: ZoneInfo) -> list[int]:

@@ -32,6 +32,7 @@ from shuiquan.config import districts
 
 if TYPE_CHECKING:
     from shuiquan.exchange import Exchange
+    from shuiquan.exports import import_journal
     from shuiquan.opening import open_exchange as open  # noqa: A004 - shuiquan.open reads as it should
 
 __all__ = [
@@ -64,6 +65,7 @@ __all__ = [
     "TimeInForce",
     "VerifySaving",
     "districts",
+    "import_journal",
     "open",
 ]
 
@@ -78,5 +80,9 @@ def __getattr__(name: str) -> Any:
         from shuiquan.exchange import Exchange  # noqa: PLC0415
 
         return Exchange
+    if name == "import_journal":
+        from shuiquan.exports import import_journal  # noqa: PLC0415
+
+        return import_journal
     msg = f"module {__name__!r} has no attribute {name!r}"
     raise AttributeError(msg)

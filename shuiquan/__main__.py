@@ -38,6 +38,8 @@ def product() -> Any:
         demo=run_demo,
         back_up=back_up,
         restore=restore,
+        export=export_ledger,
+        import_journal=import_journal,
         compile=compile_kernels,
         bench=run_bench,
     )
@@ -86,6 +88,20 @@ def restore(source: Path, ledger: str, **options: Any) -> Any:
     from shuiquan.config import ledger_file  # noqa: PLC0415
 
     return backup.restore(source, ledger_file(ledger), time.time_ns(), **options)
+
+
+def export_ledger(ledger: str, folder: Path, **options: Any) -> Any:
+    """An export of a ledger, read beside a writer."""
+    from shuiquan.exports import export_journal  # noqa: PLC0415
+
+    return export_journal(ledger, folder, **options)
+
+
+def import_journal(folders: list[Path], ledger: str, **options: Any) -> Any:
+    """A new ledger made of exports."""
+    from shuiquan.exports import import_journal as make_ledger  # noqa: PLC0415
+
+    return make_ledger(folders, ledger, **options)
 
 
 def run_demo(out: Path, seed: int) -> None:

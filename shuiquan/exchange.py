@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import copy
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from adapters.audit.notary import Notary, Reached
 from adapters.stores.parties import PartyRegister, sealed
@@ -19,20 +20,19 @@ from ledger.audit.checkpoints import Sink
 from ledger.codes import Code, Refused
 from ledger.commands import Command, Role
 from ledger.decider import Decider
-from ledger.facts import TOPIC_OF
+from ledger.feed import Told, feed
 from ledger.journal.records import canonical_facts
 from ledger.journal.store import Store
-from ledger.policy import Policy
-from ledger.replay import Progress, groups_after, read_chain
+from ledger.replay import Progress, read_chain
 from ledger.state import State
 from ledger.statehash import state_hash
 from ledger.submissions import Content, Submission, check_submission, content_digest
 from ledger.writer import Writer
-from matching.report import Depth
-from matching.types import Side
-from matching.walk import level_rows
-from projections.holdings import HOLDINGS_QUERY
-from projections.usage import USAGE_QUERY
+from shuiquan.asking import Asking, AsOf
+from shuiquan.finding import whole
+
+if TYPE_CHECKING:
+    from adapters.export.manifest import Manifest
 
 Clock = Callable[[], int]
 """Gives UTC nanoseconds. Nothing else in the product reads a clock (contract K2)."""
@@ -45,17 +45,7 @@ POLL_S: Final = 0.1
 """How often a follower looks for records of another process."""
 
 
-class Told(NamedTuple):
-    """One fact as a subscriber gets it: a struct of `ledger.facts` if rare, a row of `ledger.rows` if frequent."""
-
-    position: int
-    seq: int
-    at_ns: int
-    topic: str
-    fact: Any
-
-
-class Exchange:
+class Exchange(Asking):
     """An open ledger: submit commands, orders and readings, ask what is, follow what happens.
 
     Everything submitted is durable when `submit` returns. Use as a context manager, or call `close`.
@@ -128,24 +118,6 @@ class Exchange:
         if not self._writable:
             raise Refused(Code.LEDGER_CLOSED, "ledger", self.state.ledger_id, "it was opened for reading")
 
-    # numbers for orders and readings
-
-    def right(self, code: str) -> int:
-        """Number of a right. Raises Refused (UNKNOWN_RIGHT)."""
-        return self.state.number("right", code, Code.UNKNOWN_RIGHT)
-
-    def instrument(self, code: str) -> int:
-        """Number of an instrument. Raises Refused (UNKNOWN_INSTRUMENT)."""
-        return self.state.number("instrument", code, Code.UNKNOWN_INSTRUMENT)
-
-    def meter(self, code: str) -> int:
-        """Number of a meter. Raises Refused (UNKNOWN_METER)."""
-        return self.state.number("meter", code, Code.UNKNOWN_METER)
-
-    def station(self, key: str) -> int:
-        """Number of the meter that reports as a station. Raises Refused (UNKNOWN_METER)."""
-        return self.state.number("station", key, Code.UNKNOWN_METER)
-
     # asking
 
     @property
@@ -154,58 +126,26 @@ class Exchange:
         return self._writer.state
 
     @property
-    def policy(self) -> Policy:
-        """The policy in force."""
-        policy = self.state.policy
-        if policy is None:
-            raise Refused(Code.LEDGER_MISSING, "policy", None, "the ledger has no policy yet")
-        return policy
-
-    @property
     def position(self) -> int:
         """Position of the last record."""
         return self._writer.position
-
-    def state_hash(self) -> str:
-        """SHA-256 of the logical state; a replay of the same facts gives the same (contract K11)."""
-        with self._committed:
-            return state_hash(self.state)
-
-    def totals(self) -> dict[int, int]:
-        """The trial balance: the sum over all accounts by unit, zero in each."""
-        with self._committed:
-            return self.state.totals()
-
-    def depth(self, instrument: str, levels: int = 10) -> Depth:
-        """The best price levels of an instrument, as rows of (price in ticks, lots, orders)."""
-        book = self.instrument(instrument)
-        with self._committed:
-            bids, asks = (level_rows(self.state.books, book, side, levels, None) for side in Side)
-        return Depth(bids, asks)
 
     def answer(self, actor: str, command_id: str) -> Answer | None:
         """What a submission was answered, None when no such command id of this actor is recorded."""
         with self._committed:
             return self._writer.answer(actor, command_id)
 
-    def query(self, statement: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
-        """Rows of an SQL query over the read models (`docs/views.md`), caught up to the last durable position."""
+    def _catch_up(self) -> None:
+        """Bring the read models up to the last durable position."""
         self._views.catch_up(self._store)
-        return self._views.select(statement, parameters)
 
-    def holdings(self) -> list[dict[str, Any]]:
-        """Every holding: right, year, holder, attributes by their codes, and balances in litres."""
-        policy = self.policy
-        named = {
-            "source": policy.sources, "basin": policy.basins, "township": policy.townships,
-            "industry": policy.industries,
-        }  # fmt: skip
-        rows = self.query(HOLDINGS_QUERY)
-        return [row | {name: labels[row[name]].code for name, labels in named.items()} for row in rows]
+    def as_of(self, at_ns: int, progress: Progress | None = None) -> AsOf:
+        """The ledger as it was known at a time, with the same questions: `holdings`, `usage`, `query`, `facts`, ...
 
-    def usage(self) -> list[dict[str, Any]]:
-        """Use of every right by local month, in litres."""
-        return self.query(USAGE_QUERY)
+        It holds the facts of all submissions up to `at_ns`, UTC nanoseconds, and nothing that came later. Close it,
+        or use it as a context manager. Raises Refused (NOT_YET) for a time before the first fact.
+        """
+        return AsOf(self._store, whole("at_ns", at_ns), self.policy, progress)
 
     def person(self, party: str) -> commands.Person | None:
         """Personal data of a holder from the side register, None for a body or when erased."""
@@ -222,44 +162,43 @@ class Exchange:
         """Drop the read models and project the journal from zero; returns the position reached."""
         return self._views.rebuild(self._store, progress)
 
+    def export(self, folder: str | Path, **options: Any) -> Manifest:
+        """Write facts by topic, and the records behind them, as tables into a new folder (`docs/export.md`).
+
+        Options and what is refused are those of `adapters.export.writing.export`.
+        """
+        from adapters.export.writing import export  # noqa: PLC0415 - an optional part
+
+        return export(self._store, Path(folder), **options)
+
     # following
 
-    def facts(self, after: int = 0) -> Iterator[Told]:
-        """Every durable fact behind a position, in order; `position` is where a reader may resume once it has all."""
-        for decoded in groups_after(self._store, after):
-            position = decoded.position
-            found = [Told(position, seq, at_ns, TOPIC_OF[type(fact)], fact) for seq, at_ns, fact in decoded.facts]
-            for topic, pages in decoded.pages.items():
-                found += [
-                    Told(position, int(row["seq"]), int(row["at_ns"]), topic, row) for page in pages for row in page
-                ]
-            yield from sorted(found, key=lambda told: told.seq)
-
-    def subscribe(self, after: int = 0, wait_s: float | None = None) -> Iterator[Told]:
-        """Follow the facts behind a position, each once and in order, as they become durable.
+    def subscribe(self, after: int = 0, wait_s: float | None = None, *, after_seq: int = 0) -> Iterator[Told]:
+        """Follow the facts behind a position or a `seq`, each once and in order, as they become durable.
 
         Waits up to `wait_s` seconds for more when all are told, and ends when none come; without it, ends at once.
         Use it in a thread of its own. Another process follows with a ledger opened `readonly`.
         """
+        after = self._before(after, after_seq)
         while True:
             before = after
-            for told in self.facts(after):
-                yield told
+            for told in feed(self._store, after):
                 after = told.position
+                if told.seq > after_seq:
+                    yield told
             if after == before and not self._more(after, wait_s):
                 return
 
     def _more(self, after: int, wait_s: float | None) -> bool:
         """Whether records follow a position, after waiting for them if need be."""
-        deadline_s = 0.0 if wait_s is None else wait_s
-        while deadline_s > 0:
-            if self._head_position() > after:
-                return True
-            pause_s = min(deadline_s, POLL_S)
-            with self._committed:
-                self._committed.wait(pause_s)
-            deadline_s -= pause_s
-        return self._head_position() > after
+        deadline_s = time.monotonic() + (wait_s or 0.0)
+        while self._head_position() <= after:
+            left_s = deadline_s - time.monotonic()
+            if left_s <= 0:
+                return False
+            with self._committed:  # woken by every commit, of which some record nothing
+                self._committed.wait(min(left_s, POLL_S))
+        return True
 
     def _head_position(self) -> int:
         """Position of the last durable record, whoever wrote it."""

@@ -17,10 +17,7 @@ from ledger.journal.store import ForkDue
 from ledger.policy import Policy
 from ledger.replay import Progress
 from ledger.writer import Writer, policy_digest
-from projections.coverage import Intakes
-from projections.holdings import Holdings
-from projections.market import Market
-from projections.usage import Usage
+from shuiquan.asking import read_models
 from shuiquan.config import load_policy, parse_target
 from shuiquan.exchange import SNAPSHOT_FACTS, Clock, Exchange, commitments
 
@@ -71,7 +68,7 @@ def open_exchange(
             raise Refused(Code.RECORD_DAMAGED, "policy", None, "a ledger begins with its policy")
         if not readonly:
             go_on(writer, store.fork_due(), fork, clock)
-        views = Views(view_path(path), [Holdings(), Usage(writer.state.policy.zone), Intakes(), Market()])
+        views = Views(view_path(path), read_models(writer.state.policy))
     except BaseException:
         store.close()
         raise

@@ -1,6 +1,6 @@
 """The pages of the documentation: their examples run, and their tables name what the code has, neither more nor less.
 
-`python -m tests.test_docs` writes `docs/codes.md`, the one page that is generated.
+`python -m tests.test_docs` writes `docs/codes.md` and `docs/export-tables.md`, the two pages that are generated.
 """
 
 import pydoc
@@ -18,6 +18,8 @@ import pytest
 
 import shuiquan
 from adapters.cli.app import build
+from adapters.export.columns import ALL_TOPICS, schema_of
+from adapters.export.manifest import Manifest, file_name
 from adapters.registry.cells import UNITS
 from adapters.registry.sheets import SHEETS, Sheet
 from ledger.codes import REASON_TEXT, Code
@@ -30,6 +32,7 @@ from projections.base import Table
 from projections.coverage import Intakes
 from projections.holdings import Holdings
 from projections.market import Market
+from projections.places import Places
 from projections.usage import Usage
 from shuiquan import __main__ as product
 from shuiquan.config import DISTRICTS
@@ -43,7 +46,9 @@ PAGES: Final = (ROOT / "README.md", *sorted(DOCS.rglob("*.md")))
 BLOCK: Final = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NAME: Final = re.compile(r"`([^`]+)`")
 PROGRAMS: Final = (".venv/bin/shuiquan", "shuiquan")
-READERS: Final = "holdings", "usage", "trades", "readings", "journal", "audit", "meters", "views", "--help"
+READERS: Final = (
+    "holdings", "usage", "trades", "readings", "journal", "facts", "export", "audit", "meters", "views", "--help",
+)  # fmt: skip
 READING_EXAMPLES: Final = tuple(f"{program} {command}" for program in PROGRAMS for command in READERS)
 """How an example begins that changes no fact: it is carried out."""
 
@@ -92,6 +97,11 @@ def shell_lines() -> list[tuple[str, str]]:
     return [(page.name, line) for page in PAGES for block in blocks(page, "sh") for line in block.text.splitlines()]
 
 
+def reads(line: str) -> bool:
+    """Whether an example changes no ledger and makes none."""
+    return line.startswith(READING_EXAMPLES) and " journal import " not in line
+
+
 def codes_page() -> str:
     """The page of all reasons, from the catalogues."""
     lines = [
@@ -108,6 +118,23 @@ def codes_page() -> str:
             if member // 100 == number:
                 english, chinese = REASON_TEXT[member] if isinstance(member, Reason) else (member.en, member.zh)
                 lines.append(f"| {int(member)} | `{member.name}` | {english} | {chinese} |")
+    return "\n".join(lines) + "\n"
+
+
+def tables_page() -> str:
+    """The page of all tables of an export, from their schemas."""
+    lines = [
+        "# Tables of an export", "",
+        "Every column of every table of [an export](export.md), with its Arrow type. Names end in their units; fields",
+        "are explained with [the topics](journal-format.md). A column is null nowhere but where this page says so.", "",
+        "This page is generated: `python -m tests.test_docs`.",
+    ]  # fmt: skip
+    for topic in ALL_TOPICS:
+        lines += ["", f"## {topic}", "", f"`{file_name(topic, 'parquet')}`", ""]
+        lines += ["| column | type | unit, or what numbers stand for |", "|---|---|---|"]
+        for field in schema_of(topic):
+            kind = str(field.type).replace(" not null", "")
+            lines.append(f"| `{field.name}` | `{kind}` | {field.metadata[b'meaning'].decode()} |")
     return "\n".join(lines) + "\n"
 
 
@@ -189,9 +216,7 @@ def test_every_command_and_target_exists(page: str, line: str) -> None:
 
 
 @pytest.mark.usefixtures("folder")
-@pytest.mark.parametrize(
-    "line", sorted({line for page, line in shell_lines() if line.startswith(READING_EXAMPLES) and page != "audit.md"})
-)
+@pytest.mark.parametrize("line", sorted({line for page, line in shell_lines() if reads(line) and page != "audit.md"}))
 def test_examples_that_only_read_work(line: str, capsys: pytest.CaptureFixture[str]) -> None:
     _, *words = shlex.split(line)
     command_line()(words, print_error=False, exit_on_error=False, result_action="return_value")
@@ -230,6 +255,22 @@ def test_money_by_holder_is_what_the_accounts_say(folder: Path) -> None:
 
 def test_the_page_of_reasons_is_the_generated_one() -> None:
     assert (DOCS / "codes.md").read_text("utf-8") == codes_page(), "run python -m tests.test_docs"
+
+
+def test_the_page_of_tables_is_the_generated_one() -> None:
+    assert (DOCS / "export-tables.md").read_text("utf-8") == tables_page(), "run python -m tests.test_docs"
+
+
+@pytest.mark.parametrize("topic", ALL_TOPICS)
+def test_a_table_has_the_fields_of_its_topic_in_order(topic: str) -> None:
+    fields = [name for name in named(section("journal-format.md", topic)) if name not in {"seq", "at_ns"}]
+    rows = [NAME.findall(row)[:2] for row in section("export-tables.md", topic).splitlines() if row.startswith("| `")]
+    assert [name for name, _ in rows] == ["position", "seq", "at_ns", "topic", *fields]
+    assert {kind for _, kind in rows} <= set(NAME.findall(section("journal-format.md", "In an export")))
+
+
+def test_every_field_of_a_manifest() -> None:
+    assert named(section("export.md", "Files of an export"))[-11:] == list(Manifest.__struct_fields__)
 
 
 @pytest.mark.parametrize("command", AUTHORITY, ids=lambda command: command.__name__)
@@ -275,7 +316,7 @@ def test_every_field_of_a_record() -> None:
     assert named(section("journal-format.md", "A record")) == list(Header.__struct_fields__)
 
 
-TABLES: Final = [table for model in (Holdings, Usage, Intakes, Market) for table in model.tables]
+TABLES: Final = [table for model in (Holdings, Usage, Intakes, Market, Places) for table in model.tables]
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
@@ -360,3 +401,4 @@ def test_the_picture_shows_the_rooms() -> None:
 
 if __name__ == "__main__":
     (DOCS / "codes.md").write_text(codes_page(), "utf-8")
+    (DOCS / "export-tables.md").write_text(tables_page(), "utf-8")

@@ -1,26 +1,23 @@
 """The command `shuiquan`. What it works on is handed in, so this room knows no exchange (see `shuiquan.__main__`)."""
 
-import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter
-from rich.markup import escape
 
-from adapters.cli import columns, queries
+from adapters.cli.asking import add_queries
 from adapters.cli.audit import add_audit
+from adapters.cli.journal import add_journal
 from adapters.cli.keeping import add_keeping
-from adapters.cli.options import Flag, Json, Ledger, Limit
+from adapters.cli.options import Flag, Json, Ledger
 from adapters.cli.product import Product
-from adapters.cli.show import Cell, console, print_json, print_table, progress_bar
+from adapters.cli.show import console, print_json, progress_bar
 from adapters.meters.frames import describe, parse_hex
 from adapters.registry.importer import import_register
 from ledger.codes import Code, Refused
-
-SHOWN_TO_PEOPLE = 20
 
 
 def build(product: Product) -> App:
@@ -38,26 +35,12 @@ def build(product: Product) -> App:
     }
     for name, text in groups.items():
         app.command(App(name=name, help=text, version_flags=[]))
-    add_queries(app, product)
+    add_queries(app, product.open)
+    add_journal(app, product.open, product.export, product.import_journal)
     add_audit(app["audit"], product)
     add_tools(app, product)
     add_keeping(app, product)
     return app
-
-
-def show(title: str, cells: list[Cell], rows: Iterable[dict[str, Any]], limit: int | None, *, json: bool) -> None:
-    """Print rows as JSON, or the first of them as a table with a note on what is left out."""
-    listed = list(rows)
-    shown = listed[: limit if limit is not None else None if json else SHOWN_TO_PEOPLE]
-    if json:
-        print_json(shown)
-        return
-    note = (
-        f"{len(shown)} of {len(listed):,} rows; --limit N for more, --json for programs"
-        if len(shown) < len(listed)
-        else ""
-    )
-    print_table(title, cells, shown, note)
 
 
 @contextmanager
@@ -72,74 +55,6 @@ def rehearsal(product: Product, ledger: str, policy: str | None) -> Iterator[Any
             folder = ending.enter_context(TemporaryDirectory())
             opened = product.open(str(Path(folder) / "rehearsal.db"), policy=policy)
         yield ending.enter_context(opened)
-
-
-def add_queries(app: App, product: Product) -> None:
-    """Commands that read a ledger."""
-
-    @app.command
-    def holdings(*, ledger: Ledger, limit: Limit = None, json: Json = False) -> None:
-        """Who holds how much. 用水权持有情况。
-
-        Example: shuiquan holdings --ledger out/yongchuan.db --limit 5
-        """
-        with product.open(ledger, readonly=True) as opened:
-            show("用水权持有 Holdings", columns.holdings_columns(opened.policy), opened.holdings(), limit, json=json)
-
-    @app.command
-    def usage(*, ledger: Ledger, limit: Limit = None, json: Json = False) -> None:
-        """Who used how much, by month. 取用水量。
-
-        Example: shuiquan usage --ledger out/yongchuan.db --json
-        """
-        with product.open(ledger, readonly=True) as opened:
-            show("取用水量 Use", columns.use_columns(), opened.usage(), limit, json=json)
-
-    @app.command
-    def trades(*, ledger: Ledger, limit: Limit = None, json: Json = False) -> None:
-        """Every trade: fills of the book and agreements. 成交记录。
-
-        Example: shuiquan trades --ledger out/yongchuan.db
-        """
-        with product.open(ledger, readonly=True) as opened:
-            cells = columns.trade_columns(opened.policy.zone, {})
-            show("成交 Trades", cells, queries.trade_rows(opened), limit, json=json)
-
-    @app.command
-    def readings(*, ledger: Ledger, meter: str = "", limit: Limit = None, json: Json = False) -> None:
-        """Every meter reading and what became of it. 计量读数。
-
-        Example: shuiquan readings --ledger out/yongchuan.db --meter YC-M-0003
-
-        Parameters
-        ----------
-        meter
-            Code of one meter.
-        """
-        with product.open(ledger, readonly=True) as opened:
-            rows = (row for row in queries.reading_rows(opened) if meter in ("", row["meter"]))
-            show("读数 Readings", columns.reading_columns(opened.policy.zone), rows, limit, json=json)
-
-    @app.command
-    def journal(*, ledger: Ledger, after: int = 0, limit: Limit = None, json: Json = False) -> None:
-        """The facts themselves, in order, each with its position and its number. 事实日志。
-
-        Example: shuiquan journal --ledger out/yongchuan.db --after 120 --limit 10
-
-        Parameters
-        ----------
-        after
-            Position to start behind, as printed before a fact.
-        """
-        with product.open(ledger, readonly=True) as opened:
-            count = limit if limit is not None else None if json else SHOWN_TO_PEOPLE
-            rows = list(itertools.islice(queries.journal_rows(opened, after), count))
-        if json:
-            print_json(rows)
-            return
-        for row in rows:
-            place = f"[dim]{row['position']:>6}[/] [bold]{row['seq']:>8}[/]"
-            console.print(f"{place} {row['topic']:<20} {escape(str(row['fact']))}", soft_wrap=True)
 
 
 def add_tools(app: App, product: Product) -> None:

@@ -18,5 +18,7 @@ class Product(NamedTuple):
     demo: Callable[[Path, int], None]
     back_up: Callable[..., Copy]  # ledger, target, checkpoint, key, copied, verified
     restore: Callable[..., Copy]  # backup, ledger, checkpoint, key, copied, verified
+    export: Callable[..., Any]  # ledger, folder, positions, format, progress -> manifest
+    import_journal: Callable[..., Verification]  # folders, path, head, progress
     compile: Callable[[], float]
     bench: Callable[[list[str]], int]

@@ -1,6 +1,6 @@
 """Rows behind the tables of the command line: trades, readings and facts of a ledger with names instead of numbers."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
 
 import msgspec
@@ -82,9 +82,9 @@ def reading_rows(ledger: OpenLedger) -> Iterator[dict[str, Any]]:
         yield row
 
 
-def journal_rows(ledger: OpenLedger, after: int = 0) -> Iterator[dict[str, Any]]:
-    """Every fact behind a position: position to resume from, seq, topic and content."""
-    for position, seq, at_ns, topic, fact in ledger.facts(after):
+def fact_rows(told: Iterable[tuple[int, int, int, str, Any]]) -> Iterator[dict[str, Any]]:
+    """Facts as they are told: position to resume from, seq, time, topic and content."""
+    for position, seq, at_ns, topic, fact in told:
         yield {"position": position, "seq": seq, "at_ns": at_ns, "topic": topic, "fact": plain(fact)}
 
 

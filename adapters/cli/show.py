@@ -13,6 +13,7 @@ from rich.table import Table
 
 from ledger.codes import Refused
 
+SHOWN_TO_PEOPLE: Final = 20  # rows of a table, unless more are asked for
 PIPE_WIDTH: Final = 160  # where nothing says how wide a page is
 
 console: Final = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)

@@ -29,6 +29,7 @@ from ledger.journal.store import RESTORED, Entry, ForkDue, Key
 STREAM: Final = "journal"
 APPLICATION_ID: Final = 0x53515331  # "SQS1" in the file's header says whose it is
 READ_AT_ONCE: Final = 64  # a page can be several megabytes
+READ_FIRST: Final = 4  # most who ask for one group of records read no further
 READ_ONLY: Final = "?mode=ro"
 PRAGMAS: Final = ("PRAGMA synchronous=FULL", "PRAGMA cache_size=-65536", "PRAGMA wal_autocheckpoint=4000")
 
@@ -146,15 +147,16 @@ class SQLiteStore:
 
     def entries(self, after: int = 0) -> Iterator[Entry]:
         """Records behind a position, in order. Raises Refused (RECORD_DAMAGED) where the file cannot be read."""
+        count = READ_FIRST
         while True:
             try:
-                events = self._recorder.select_events(STREAM, gt=after, limit=READ_AT_ONCE)
+                events = self._recorder.select_events(STREAM, gt=after, limit=count)
             except (PersistenceError, sqlite3.Error) as problem:
                 raise Refused(Code.RECORD_DAMAGED, "position", after + 1, str(problem)) from problem
             yield from (Entry(event.originator_version, event.topic, event.state) for event in events)
-            if len(events) < READ_AT_ONCE:
+            if len(events) < count:
                 return
-            after = events[-1].originator_version
+            after, count = events[-1].originator_version, min(2 * count, READ_AT_ONCE)
 
     def entries_from_seq(self, seq: int) -> Iterator[Entry]:
         """Records in order, from the first on that ends at or after this sequence number."""

@@ -5,7 +5,7 @@ can be deleted at any time: they are rebuilt from the journal.
 """
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +116,12 @@ class Views:
                     progress(decoded.position, decoded.last_seq)
         return self.position
 
+    def fold(self, groups: Iterable[Decoded]) -> int:
+        """Project groups of facts, the first of which follows the position reached. Returns the position afterwards."""
+        for decoded in groups:
+            self._recorder.apply(decoded, self.position)
+        return self.position
+
     def rebuild(self, store: Store, progress: Progress | None = None) -> int:
         """Drop the views and project the journal from zero."""
         self._recorder.clear()
@@ -144,7 +150,8 @@ def upsert_statement(table: Table) -> str:
     names = (*table.keys, *table.adds, *table.sets)
     changes = [f"{name} = {name} + excluded.{name}" for name in table.adds]
     changes += [f"{name} = excluded.{name}" for name in table.sets]
+    action = f"UPDATE SET {', '.join(changes)}" if changes else "NOTHING"
     return (
         f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"
-        f" ON CONFLICT ({', '.join(table.keys)}) DO UPDATE SET {', '.join(changes)}"
+        f" ON CONFLICT ({', '.join(table.keys)}) DO {action}"
     )

@@ -91,6 +91,16 @@ class Record(NamedTuple):
             raise Refused(Code.RECORD_DAMAGED, "position", self.position, "seq rises from first_seq to last_seq")
         return seqs
 
+    @property
+    def first_at_ns(self) -> int:
+        """Time of the first fact."""
+        header = self.header
+        if not header.columns:
+            return header.at_ns
+        names = [name for name, _ in header.columns]
+        widths = [np.dtype(kind).itemsize for _, kind in header.columns[: names.index("at_ns")]]
+        return int(np.frombuffer(self.body, "<i8", 1, sum(widths) * header.count)[0])
+
     def canonical(self) -> Iterator[tuple[int, bytes]]:
         """Sequence number and canonical bytes of each fact, of the version in which it was written (contract K8)."""
         if self.header.columns:
@@ -163,6 +173,14 @@ def parse(position: int, state: bytes, versions: Versions = VERSIONS) -> Record:
     return Record(position, header, state[LENGTH.size + length :], hashlib.sha256(state).digest(), versions)
 
 
+class Start(NamedTuple):
+    """Where a group of records begins: its first record, and the number and time of its first fact."""
+
+    position: int
+    seq: int
+    at_ns: int
+
+
 class Decoded(NamedTuple):
     """The facts of some consecutive records, complete: no sequence number between its first and last is missing.
 
@@ -174,6 +192,7 @@ class Decoded(NamedTuple):
     position: int  # of the last record
     last_seq: int
     digest: bytes  # of the last record
+    starts: tuple[Start, ...] = ()  # of every group in it
 
 
 def groups(records: Iterable[Record], next_seq: int | None = None) -> Iterator[list[Record]]:
@@ -224,7 +243,7 @@ def decoded(group: Sequence[Record]) -> Decoded:
     """The facts of a group; the pages of a topic become one array, those of submissions stay apart."""
     last = group[-1]
     if not last.header.columns:
-        return Decoded([last.fact], {}, last.position, last.header.last_seq, last.digest)
+        return Decoded([last.fact], {}, last.position, last.header.last_seq, last.digest, starts_of(group))
     by_topic: dict[str, list[Record]] = {}
     for record in group:
         by_topic.setdefault(record.header.topic, []).append(record)
@@ -236,7 +255,22 @@ def decoded(group: Sequence[Record]) -> Decoded:
         bodies = [(record.header.count, record.body) for record in records]
         name, rows = last.versions.current(topic, fill_rows(records[0].dtype, bodies))
         pages.setdefault(name, []).append(rows)
-    return Decoded([], pages, last.position, max(record.header.last_seq for record in group), last.digest)
+    last_seq = max(record.header.last_seq for record in group)
+    return Decoded([], pages, last.position, last_seq, last.digest, starts_of(group))
+
+
+def starts_of(group: Sequence[Record]) -> tuple[Start, ...]:
+    """Where the groups begin that were joined into one: each time all facts before are complete."""
+    starts: list[Start] = []
+    next_seq, count, last = group[0].header.first_seq, 0, 0
+    for record in group:
+        header = record.header
+        if not count:
+            starts.append(Start(record.position, header.first_seq, record.first_at_ns))
+        count, last = count + header.count, max(last, header.last_seq)
+        if next_seq + count - 1 == last:
+            next_seq, count = last + 1, 0
+    return tuple(starts)
 
 
 def segments(records: Iterable[Record], next_seq: int | None = None) -> Iterator[Decoded]:

@@ -34,6 +34,13 @@ class ForkDue(NamedTuple):
 RESTORED, OLDER, OTHER = "restored", "older", "other"
 
 
+class Source(Protocol):
+    """Whatever records can be read from in order."""
+
+    def entries(self, after: int = 0) -> Iterator[Entry]:
+        """Records behind a position, in order."""
+
+
 class Store(Protocol):
     """A place for records in order, with the keys of submissions in the same transaction."""
 

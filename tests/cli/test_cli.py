@@ -4,8 +4,10 @@ import re
 import sqlite3
 from collections import Counter
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -17,8 +19,8 @@ from tests.cli.commands import Demo, Imports, Small, run, together
 QUERIES = ("holdings", "usage", "trades", "readings", "journal")
 AUDIT = ("verify", "checkpoint", "key", "change-key", "receipt", "prove", "witness", "check-proof")
 COMMANDS = (
-    *QUERIES, *(f"audit {name}" for name in AUDIT), "meters decode", "register import", "views rebuild", "snapshot",
-    "backup", "restore", "fork", "demo", "compile", "bench",
+    *QUERIES, "facts", "export", "journal import", *(f"audit {name}" for name in AUDIT), "meters decode",
+    "register import", "views rebuild", "snapshot", "backup", "restore", "fork", "demo", "compile", "bench",
 )  # fmt: skip
 FRAME = "681A68B35303810D00C00059000000826110000001106000004508090A3516"
 
@@ -121,6 +123,77 @@ def test_tables_have_headings_in_both_languages_and_say_what_they_leave_out(smal
     assert small.rows["trades"] > 20 < small.rows["readings"]
 
 
+def test_facts_are_found_by_what_they_name_and_by_time(small: Small) -> None:
+    everything = run("journal", "--ledger", small.path, "--json").json
+    middle = everything[len(everything) // 2]["at_ns"] // 10**9
+    local, utc = (datetime.fromtimestamp(middle, zone) for zone in (ZoneInfo("Asia/Shanghai"), UTC))
+    by_meter, by_seq, by_local, by_utc, text, unknown = together(*(
+        ["facts", "--ledger", small.path, *which] for which in (
+            ["--meter", "M-B", "--json"], ["--seq", "100", "--json"],
+            ["--from", local.strftime("%Y-%m-%dT%H:%M:%S"), "--holder", "P-A", "--limit", "7", "--json"],
+            ["--from", utc.strftime("%Y-%m-%dT%H:%M:%SZ"), "--holder", "P-A", "--limit", "7", "--json"],
+            ["--right", "A", "--to", "2024-06-30"], ["--holder", "P-none"],
+        )
+    ))  # fmt: skip
+    named = [row for row in everything if row["fact"].get("meter") == 1]
+    assert by_meter.json == named
+    assert by_seq.json == [everything[99]]
+    assert by_local.json == by_utc.json
+    assert len(by_utc.json) == 7
+    assert by_utc.json[0]["at_ns"] >= middle * 10**9
+    assert all(
+        word in text.out for word in ("事实 Facts", "编号", "topic", "内容", "right.registered/1", "the first 20")
+    )
+    assert (unknown.status, "UNKNOWN_PARTY" in unknown.error, "Traceback" in unknown.error) == (1, True, False)
+
+
+def test_every_query_can_be_asked_as_of_a_time(small: Small) -> None:
+    everything, read = together(*([name, "--ledger", small.path, "--json"] for name in ("journal", "readings")))
+    times = sorted({row["at_ns"] for row in everything.json})
+    at_ns = times[len(times) // 2]
+    moment = datetime.fromtimestamp(at_ns // 10**9 + 1, UTC).isoformat()
+    expected = [row for row in everything.json if row["at_ns"] <= at_ns]
+    seqs = {row["seq"] for row in expected}
+    early = sorted(row["measured_at_ns"] // 10**9 for row in read.json if row["seq"] in seqs)
+    until_s = early[len(early) // 2] + 1
+    measured = datetime.fromtimestamp(until_s, UTC).isoformat()
+    then = ["--ledger", small.path, "--as-of", moment, "--json"]
+    told, found, known, *others = together(
+        *(["journal", *then], ["facts", *then], ["readings", *then, "--measured-as-of", measured]),
+        *([name, *then] for name in ("holdings", "usage", "trades")),
+        *(["holdings", "--ledger", small.path, "--as-of", text] for text in ("2000-01-01", "soon")),
+    )
+    assert told.json == found.json == expected
+    kept = [row for row in read.json if row["seq"] in seqs and row["measured_at_ns"] <= until_s * 10**9]
+    assert known.json == kept
+    assert 0 < len(kept) < len(early)
+    holdings, usage, trades, before, unreadable = others
+    bought, used = (sum(row[name] for row in holdings.json) for name in ("bought_l", "abstracted_l"))
+    assert bought == sum(row["volume_l"] for row in trades.json)
+    assert used == sum(row["volume_l"] for row in usage.json)
+    assert "NOT_YET" in before.error
+    assert "TIME_UNREADABLE" in unreadable.error
+
+
+def test_a_journal_is_carried_out_and_in(small: Small, tmp_path: Path) -> None:
+    exported = run("export", "--ledger", small.path, "--out", tmp_path / "out", "--format", "arrow", "--json").json
+    again, text = together(
+        ["journal", "import", tmp_path / "out", "--ledger", tmp_path / "again.db", "--json"],
+        ["journal", "import", tmp_path / "out", "--ledger", tmp_path / "text.db", "--head", exported["head"]],
+    )
+    assert (again.json["records"], again.json["facts"], again.json["head"]) == (
+        small.position, small.facts, exported["head"],
+    )  # fmt: skip
+    assert exported["head"] in text.out
+    other, taken = together(
+        ["journal", "import", tmp_path / "out", "--ledger", tmp_path / "other.db", "--head", "0" * 64],
+        ["export", "--ledger", small.path, "--out", tmp_path / "out"],
+    )
+    assert (other.status, "EXPORT_DAMAGED" in other.error) == (1, True)
+    assert (taken.status, "EXPORT_EXISTS" in taken.error) == (1, True)
+    assert not (tmp_path / "other.db").exists()
+
+
 def test_views_are_rebuilt(small: Small) -> None:
     path = small.path.with_name(f"{small.path.name}.views")
     before = path.read_bytes()
@@ -213,6 +286,7 @@ def test_every_command_has_help_with_an_example(capsys: pytest.CaptureFixture[st
 
 
 def test_a_wrong_call_ends_with_a_status_and_no_traceback(tmp_path: Path) -> None:
-    for found in together(["water"], ["usage", "--ledger", tmp_path, "--limit", "many"]):
+    limits = (["usage", "--ledger", tmp_path, "--limit", "many"], ["journal", "--ledger", tmp_path, "--limit", "-1"])
+    for found in together(["water"], *limits):
         assert found.status != 0
         assert "Traceback" not in found.error

@@ -24,10 +24,8 @@ from ledger.rows import ORDERS, PAGE_DTYPES, READINGS, TRADES, USES
 from ledger.tables import Array, Kind
 from matching.types import Status
 from projections.base import Projection, Table, Upsert
-from projections.coverage import Intakes
 from projections.holdings import Holdings
-from projections.market import Market
-from projections.usage import Usage
+from shuiquan.asking import read_models
 from shuiquan.exchange import Exchange
 from tests.districts import district
 from tests.ledger.scripts import play, populate, random_script
@@ -46,7 +44,7 @@ HOLDING = ("issued_l", "free_l", "escrowed_l", "abstracted_l", "over_use_l", "sa
 
 def projections() -> list[Projection]:
     """The projections of the product."""
-    return [Holdings(), Usage(district().zone), Intakes(), Market()]
+    return read_models(district())
 
 
 def tables(path: Path) -> dict[str, list[tuple[Any, ...]]]:

@@ -14,8 +14,10 @@ from ledger.journal.records import parse
 from ledger.rows import SUBMISSIONS, TRADES, USES
 from shuiquan import Code, DepositMoney, Refused
 from tests.districts import Clock, district
+from tests.ledger.scripts import play, populate, random_script
 from tests.stores.homes import Home, Place, database
 from tests.stores.ledgers import Row, parted, rechained, resumed, rewritten, store, stored, verified
+from tests.world import World
 
 
 def first_of(rows: Sequence[Row], topic: str) -> int:
@@ -124,6 +126,17 @@ def test_a_journal_cut_inside_a_group_of_pages_is_refused(ledger: Place) -> None
     cut = max(index for index, row in enumerate(rows) if row[1] == TRADES)
     store(ledger, rows[:cut])
     assert refused(ledger).code == Code.SEQUENCE_GAP
+
+
+def test_records_lie_in_the_order_of_their_first_facts_and_times_never_fall(tmp_path: Path) -> None:
+    world = World(tmp_path / "ledger.db", page_facts=16)
+    populate(world)
+    play(world, random_script(71, 24), 4)
+    times = [told.at_ns for told in world.exchange.facts()]
+    world.exchange.close()
+    firsts = [parted(state)[0].first_seq for _, _, state in stored(world.path)]
+    assert firsts == sorted(firsts)
+    assert times == sorted(times)
 
 
 # tampering that keeps the chain
