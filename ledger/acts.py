@@ -290,7 +290,9 @@ def check_passage(state: State, policy: Policy, seller: int, buyer: int, lots: i
 
 def fork_ledger(_state: State, command: commands.ForkLedger) -> Facts:
     """Whether a fork is due, and from where, only the store knows: see `ledger.forks`."""
-    yield facts.LedgerForked(command.position, command.head, command.cause, command.known_position, command.document)
+    yield facts.LedgerForked(
+        command.after_position, command.head, command.cause, command.known_position, command.document
+    )
 
 
 ACTS: Final[dict[type[commands.Command], Callable[[State, Any], Facts]]] = {

@@ -181,7 +181,7 @@ class SettleAgreement(Command, frozen=True, kw_only=True):
 class ForkLedger(Command, frozen=True, kw_only=True):
     """Let a ledger go on that was restored from a backup, or is older than what is known of it."""
 
-    position: Annotated[int, Meta(ge=1, le=2**61)]
+    after_position: Annotated[int, Meta(ge=1, le=2**61)]
     head: Annotated[bytes, Meta(min_length=32, max_length=32)]
     cause: Key
     known_position: Annotated[int, Meta(ge=1, le=2**61)]

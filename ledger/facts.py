@@ -255,13 +255,13 @@ class AgreementSettled(Fact, frozen=True):
 
 
 class LedgerForked(Fact, frozen=True):
-    """The ledger goes on from an older copy of itself: what else was written behind `position` is given up.
+    """The ledger goes on from an older copy of itself: what else was written behind `after_position` is given up.
 
-    `head` is the hash of the record at `position`. `cause` says what the copy was: `restored` from a backup, `older`
+    `head` is the hash of the record there. `cause` says what the copy was: `restored` from a backup, `older`
     than `known_position`, of which a file beside it knew, or of an `other` history.
     """
 
-    position: int
+    after_position: int
     head: bytes
     cause: str
     known_position: int

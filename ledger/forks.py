@@ -26,7 +26,7 @@ class Fork(NamedTuple):
 def fork_command(due: ForkDue, document: str) -> ForkLedger:
     """The command that settles a fork."""
     return ForkLedger(
-        position=due.position,
+        after_position=due.position,
         head=due.head,
         cause=due.cause,
         known_position=due.known_position,

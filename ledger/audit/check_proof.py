@@ -193,7 +193,7 @@ COLUMNS: Final = {
 
 FIELDS: Final = {
     "ledger.opened/1": "ledger_id algorithm format district",
-    "ledger.forked/1": "position head cause known_position document",
+    "ledger.forked/1": "after_position head cause known_position document",
     "policy.adopted/1": "version document content digest",
     "index.set/1": "source year volume_l document",
     "cap.published/1": "cap source year basin township industry network scheme volume_l document",

@@ -33,18 +33,8 @@ from shuiquan import Code, Refused
 from shuiquan.exchange import Exchange
 from shuiquan.exports import export_journal
 from tests.ledger.scripts import play, populate, random_orders, random_script
-from tests.stores.ledgers import (
-    copied,
-    database,
-    facts_hash,
-    finished,
-    rechained,
-    resumed,
-    start,
-    store,
-    stored,
-    verified,
-)
+from tests.stores.homes import copied, database
+from tests.stores.ledgers import facts_hash, finished, rechained, resumed, start, store, stored, verified
 from tests.world import World
 
 PAIRS = {"shares": ("right", "share_ppm"), "left": ("year", "volume_l")}
@@ -189,7 +179,7 @@ def test_a_journal_goes_into_any_store(exported: Path, ledger: Path) -> None:
     assert verify(store) == verified(ledger)
     with database(ledger) as file:
         assert sorted(store.keys) == sorted(file.execute("SELECT * FROM submissions"))
-        assert store.spans == file.execute("SELECT first_seq, last_seq FROM spans ORDER BY position").fetchall()
+        assert store.spans == file.execute("SELECT first_seq, last_seq FROM spans ORDER BY position")
     with pytest.raises(Refused) as caught:
         import_journal([exported], store)
     assert caught.value.code == Code.LEDGER_EXISTS

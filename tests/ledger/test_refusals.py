@@ -283,7 +283,7 @@ STORES: dict[str, tuple[Code, Callable[[World, Path], Any]]] = {
     "nothing to open": (Code.LEDGER_MISSING, opens("none.db")),
     "a text": (Code.STORE_NOT_OURS, text),
     "another program's file": (Code.STORE_NOT_OURS, foreign),
-    "another address": (Code.STORE_NOT_OURS, lambda _, __: S.open("ftp://ledger", policy=district())),
+    "another address": (Code.ADDRESS_INVALID, lambda _, __: S.open("ftp://ledger", policy=district())),
     "a byte more": (Code.RECORD_DAMAGED, edits(LONGER)),
     "a record gone": (Code.RECORD_DAMAGED, edits("DELETE FROM stored_events WHERE originator_version = 3")),
     "a number skipped": (Code.SEQUENCE_GAP, edits(record("state = header(state, 'seq') "))),

@@ -16,7 +16,8 @@ from ledger.replay import joined, replay
 from ledger.rows import USE_FACT, USES
 from ledger.state import State
 from ledger.statehash import state_hash
-from tests.stores.ledgers import Row, copied, parted, rechained, rewritten, stored
+from tests.stores.homes import copied
+from tests.stores.ledgers import Row, parted, rechained, rewritten, stored
 from tests.world import World
 
 OLD_DEPOSIT, OLDER_DEPOSIT, OLD_USE = "money.deposited/0", "money.deposited/00", "use/0"

@@ -21,7 +21,8 @@ from shuiquan import Code, Refused
 from shuiquan.exchange import Exchange
 from tests.districts import START_NS
 from tests.ledger.scripts import METERS, RIGHTS, play, populate, random_script
-from tests.stores.ledgers import copied, database, resumed, stored
+from tests.stores.homes import copied, database
+from tests.stores.ledgers import resumed, stored
 from tests.world import World
 
 HOLDERS = {"P-A": "AF", "P-B": "B", "P-C": "CD", "P-E": "E"}
@@ -162,8 +163,8 @@ def test_finding_reads_few_records_of_a_long_journal(exchange: Exchange) -> None
     groups = {one.position for one in told}
     with closing(SQLiteStore(exchange._store.path, writable=False)) as inner:
         store = CountingStore(inner)
-        parts = exchange._writer, exchange._views, exchange._parties, exchange._clock
-        counted = Exchange(store, *parts, writable=False)  # type: ignore[arg-type] - a store by its protocol
+        parts = exchange._writer, exchange._views, exchange._parties, exchange._notary, exchange._snapshots
+        counted = Exchange(store, *parts, exchange._clock, writable=False, snapshot_facts=10**9)  # type: ignore[arg-type] - a store by its protocol
         order = next(int(one.fact["order_id"]) for one in told[len(told) // 2 :] if one.topic == ORDERS)
         middle = told[len(told) // 2]
         asked = [
