@@ -63,8 +63,8 @@ def check_order(books: Any, accounts: Any, market: Any, fact: Any, memory: Any) 
         return UNKNOWN
     if fact["status"] == REJECTED:
         return NONE
-    if fact["quantity"] < 0 or fact["quantity"] > MAX_LOTS or fact["price"] < 0:
-        return NONE if fact["action"] in (CANCEL, REDUCE) else BEYOND
+    if fact["action"] in (NEW, REPLACE) and (fact["quantity"] < 0 or fact["quantity"] > MAX_LOTS):
+        return BEYOND
     if fact["action"] == NEW:
         return check_new(books, accounts, market, fact)
     if fact["action"] not in (CANCEL, REDUCE, REPLACE):

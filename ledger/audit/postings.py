@@ -80,6 +80,10 @@ def rows_touched(accounts: Any, right: int, other: int, year: int, water: Any, m
     money[0] = money_row(accounts, water[0]) if water[0] >= 0 else -1
     money[1] = money_row(accounts, water[1]) if water[1] >= 0 else -1
     money[2] = accounts.scalars[FEE_ROW]
+    if money[1] == money[0]:  # who trades with himself
+        money[1] = -1
+    if water[1] == water[0]:
+        water[1] = -1
     before[0] = sum_of(accounts, water[0]) + sum_of(accounts, water[1])
     before[1] = sum_of(accounts, money[0]) + sum_of(accounts, money[1]) + sum_of(accounts, money[2])
 
