@@ -6,7 +6,7 @@ import msgspec
 
 from ledger import facts
 from ledger.audit.check_proof import decode_fact, root_of
-from ledger.audit.check_report import FORMAT, content_hash, statement, tables_of
+from ledger.audit.check_report import FORMAT, about_all, content_hash, statement, tables_of
 from ledger.audit.merkle import Tree, hash_leaf, salt
 from ledger.audit.notes import SigningKey, sign
 from ledger.audit.subjects import MAX_TIME, Registered, subject_of
@@ -78,6 +78,7 @@ def make_report(
         })  # fmt: skip
         if progress:
             progress(count, len(chosen))
-    report = {"format": FORMAT, "subject": subject.described, "facts": proved, "tables": tables_of(proved)}
+    tables = tables_of(proved, everybody=about_all(subject.described))
+    report = {"format": FORMAT, "subject": subject.described, "facts": proved, "tables": tables}
     text = statement(signing.name, content_hash(report), size, len(proved))
     return report | {"signature": sign(text, signing)}

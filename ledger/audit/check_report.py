@@ -37,11 +37,11 @@ def content_hash(report: Any) -> str:
     return hashlib.sha256(packed.encode()).hexdigest()
 
 
-def tables_of(facts: Iterable[Fact]) -> dict[str, list[dict[str, Any]]]:
-    """The tables over facts, given as (topic, fields) in order: rights, money, meters, and water from meter to right.
+def tables_of(facts: Iterable[Fact], *, everybody: bool) -> dict[str, list[dict[str, Any]]]:
+    """The tables over facts in order, given with topic and fields: rights, money, meters, and water from them to rights.
 
     Volumes in litres, amounts in fen. Rights, parties and meters are named by code where their registration is among
-    the facts, else by number.
+    the facts, else by number; of rights without one, which others trade with, there are rows only for `everybody`.
     """
     rights: dict[tuple[str, int], dict[str, Any]] = {}
     money: dict[str, dict[str, Any]] = {}
@@ -106,10 +106,14 @@ def tables_of(facts: Iterable[Fact]) -> dict[str, list[dict[str, Any]]]:
                 "quality": read.get("quality", 0), "use": fields["seq"], "right": code("right", fields["right"]),
                 "year": fields["year"], "volume_l": fields["volume_l"], "over_l": fields["over_l"],
             })  # fmt: skip
-    return {
-        "rights": [rights[key] for key in sorted(rights)], "money": [money[key] for key in sorted(money)],
-        "meters": [meters[key] for key in sorted(meters)], "water": water,
-    }  # fmt: skip
+    own = [rights[key] for key in sorted(rights) if everybody or not key[0].startswith("#")]
+    paid = [money[key] for key in sorted(money) if everybody or not key.startswith("right #")]
+    return {"rights": own, "money": paid, "meters": [meters[key] for key in sorted(meters)], "water": water}
+
+
+def about_all(subject: Any) -> bool:
+    """Whether a file is about everybody in a period."""
+    return not {"holder", "meter"} & set(subject)
 
 
 def count_reading(meters: dict[str, dict[str, Any]], meter: str, fields: Fact) -> None:
@@ -145,7 +149,7 @@ def check_report(report: Any, checkpoint: str, key: str) -> dict[str, Any]:
         shown.append(found)
     if open_note(note, key) != statement(origin, content_hash(report), size, len(facts)):
         raise InvalidProof("signature", origin, "the signature of the ledger over this file")
-    if tables != tables_of(shown):
+    if tables != tables_of(shown, everybody=about_all(subject)):
         raise InvalidProof("tables", "", "what the facts give")
     return {"origin": origin, "size": size, "subject": subject, "facts": len(facts), "tables": tables}
 
