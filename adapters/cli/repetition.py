@@ -39,7 +39,9 @@ def add_repetition(app: App, product: Product) -> None:
         start = f"自位置 {found.from_position:,} 的快照 from the snapshot at {found.from_position:,}"
         begin = start if found.from_position else "自第一条 from the first"
         console.print(f"[green]✓[/] 逐条核验 every fact follows from those before it: {found.facts:,} facts, {begin}")
-        console.print(f"  余额、合计、上限 balances, sums, caps: 每条 at each fact; 全面核对 full walks {found.walks:,}")
+        console.print(
+            f"  余额、合计、上限 balances, sums, caps: 每条 at each fact; 全面核对 full walks {found.walks:,}"
+        )
         if found.checkpoints:
             console.print(f"  检查点状态哈希 state hashes of {found.checkpoints} checkpoints agree")
         console.print(f"  状态哈希 state {found.state_hash}")

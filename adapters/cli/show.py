@@ -59,7 +59,7 @@ def print_refused(refusal: Refused) -> None:
 class RateColumn(ProgressColumn):
     """How much is done in a second."""
 
-    def render(self, task: Task) -> Text:  # noqa: PLR6301 - asked for by the library
+    def render(self, task: Task) -> Text:
         """The rate, once there is one."""
         return Text(f"{task.speed:,.0f}/s" if task.speed else "")
 

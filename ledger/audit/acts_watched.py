@@ -1,7 +1,7 @@
-"""Applying rare facts under watch: the numbers in them name what is there, their amounts are none below zero, the
-accounts they touch sum to what they did before and stay sound.
+"""Applying rare facts under watch: their numbers name what is there, and no account they touch is out of order.
 
-Whether an act was allowed is shown by deciding it again (`ledger.audit.rematch`).
+Accounts sum to what they did before, and none is below zero or above its caps. Whether an act was allowed is shown by
+deciding it again (`ledger.audit.rematch`).
 """
 
 from collections.abc import Callable
@@ -142,7 +142,10 @@ def issue_rows(state: State, fact: facts.RightIssued) -> list[Key]:
 
 def end_rows(state: State, fact: facts.RightEnded) -> list[Key]:
     """The holdings of a right, and what expired."""
-    pairs = [(pool(Kind.EXPIRED, state.unit_of(fact.right, year)), *holding(state, fact.right, year)) for year, _ in fact.left]
+    pairs = [
+        (pool(Kind.EXPIRED, state.unit_of(fact.right, year)), *holding(state, fact.right, year))
+        for year, _ in fact.left
+    ]
     return list(dict.fromkeys(key for keys in pairs for key in keys))
 
 

@@ -15,12 +15,17 @@ from typing import Any, Final
 try:
     from ledger.audit.check_proof import InvalidProof, check_under, open_note, read_proof, sealed_by, taken
 except ModuleNotFoundError:  # a copy, beside a copy of the other
-    from check_proof import InvalidProof, check_under, open_note, read_proof, sealed_by, taken  # type: ignore
+    from check_proof import InvalidProof, check_under, open_note, read_proof, sealed_by, taken  # type: ignore[import-not-found,no-redef]
 
 FORMAT: Final = "shuiquan-evidence/1"
 SETTLED: Final = ("trade/1", "agreement.settled/1")
 BOOKED: Final = (0, 508)
 """Codes of readings that move a register: in order, and wrapped."""
+
+NAMING: Final = ("party.registered/1", "right.registered/1", "meter.installed/1")
+CREDITS: Final = {"right.issued/1": "issued_l", "saving.verified/1": "saved_l"}
+VOLUMES: Final = ("issued_l", "saved_l", "used_l", "over_used_l", "bought_l", "sold_l", "expired_l")
+AMOUNTS: Final = ("deposited_fen", "paid_fen", "received_fen", "fees_fen")
 
 Fact = dict[str, Any]
 
@@ -37,78 +42,92 @@ def content_hash(report: Any) -> str:
     return hashlib.sha256(packed.encode()).hexdigest()
 
 
-def tables_of(facts: Iterable[Fact], *, everybody: bool) -> dict[str, list[dict[str, Any]]]:
-    """The tables over facts in order, given with topic and fields: rights, money, meters, and water from them to rights.
+class Tables:
+    """The tables over facts, filled fact by fact. Volumes in litres, amounts in fen.
 
-    Volumes in litres, amounts in fen. Rights, parties and meters are named by code where their registration is among
-    the facts, else by number; of rights without one, which others trade with, there are rows only for `everybody`.
+    Rights, parties and meters are named by code where their registration is among the facts, else by number.
     """
-    rights: dict[tuple[str, int], dict[str, Any]] = {}
-    money: dict[str, dict[str, Any]] = {}
-    meters: dict[str, dict[str, Any]] = {}
-    water: list[dict[str, Any]] = []
-    named: dict[tuple[str, int], str] = {}
-    owners: dict[int, int] = {}
-    readings: dict[int, Fact] = {}
 
-    def code(what: str, number: int) -> str:
-        return named.get((what, number), f"#{number}")
+    def __init__(self) -> None:
+        """Empty tables."""
+        self.rights: dict[tuple[str, int], dict[str, Any]] = {}
+        self.money: dict[str, dict[str, Any]] = {}
+        self.meters: dict[str, dict[str, Any]] = {}
+        self.water: list[dict[str, Any]] = []
+        self._named: dict[tuple[str, int], str] = {}
+        self._owners: dict[int, int] = {}
+        self._readings: dict[int, Fact] = {}
 
-    def right_row(right: int, year: int) -> dict[str, Any]:
-        return rights.setdefault((code("right", right), year), {
-            "right": code("right", right), "year": year, "issued_l": 0, "saved_l": 0, "used_l": 0, "over_used_l": 0,
-            "bought_l": 0, "sold_l": 0, "expired_l": 0,
-        })  # fmt: skip
-
-    def money_row(right: int) -> dict[str, Any]:
-        party = code("party", owners[right]) if right in owners else f"right {code('right', right)}"
-        return party_row(party)
-
-    def party_row(party: str) -> dict[str, Any]:
-        names = ("deposited_fen", "paid_fen", "received_fen", "fees_fen")
-        return money.setdefault(party, {"party": party, **dict.fromkeys(names, 0)})
-
-    for fact in facts:
-        topic, fields = fact["topic"], fact["fields"]
-        what = topic.split(".")[0]
-        if topic in {"party.registered/1", "right.registered/1", "meter.installed/1"}:
-            named[what, fields[what]] = fields["code"]
+    def add(self, topic: str, fields: Fact) -> None:
+        """One more fact."""
+        if topic in NAMING:
+            what = topic.partition(".")[0]
+            self._named[what, fields[what]] = fields["code"]
             if what == "right":
-                owners[fields["right"]] = fields["party"]
-        elif topic == "right.issued/1":
-            right_row(fields["right"], fields["year"])["issued_l"] += fields["volume_l"]
-        elif topic == "saving.verified/1":
-            right_row(fields["right"], fields["year"])["saved_l"] += fields["volume_l"]
+                self._owners[fields["right"]] = fields["party"]
+        elif topic in CREDITS:
+            self._right(fields["right"], fields["year"])[CREDITS[topic]] += fields["volume_l"]
         elif topic == "right.ended/1":
             for year, volume_l in fields["left"]:
-                right_row(fields["right"], year)["expired_l"] += volume_l
+                self._right(fields["right"], year)["expired_l"] += volume_l
         elif topic == "money.deposited/1":
-            party_row(code("party", fields["party"]))["deposited_fen"] += fields["amount_fen"]
+            self._party(self._code("party", fields["party"]))["deposited_fen"] += fields["amount_fen"]
         elif topic in SETTLED:
-            buyer, seller = fields["buyer_right"], fields["seller_right"]
-            right_row(buyer, fields["year"])["bought_l"] += fields["volume_l"]
-            right_row(seller, fields["year"])["sold_l"] += fields["volume_l"]
-            money_row(buyer)["paid_fen"] += fields["amount_fen"]
-            money_row(buyer)["fees_fen"] += fields["buyer_fee_fen"]
-            money_row(seller)["received_fen"] += fields["amount_fen"]
-            money_row(seller)["fees_fen"] += fields["seller_fee_fen"]
+            self._settle(fields)
         elif topic == "reading/1":
-            readings[fields["seq"]] = fields
-            count_reading(meters, code("meter", fields["meter"]), fields)
+            self._readings[fields["seq"]] = fields
+            count_reading(self.meters, self._code("meter", fields["meter"]), fields)
         elif topic == "use/1":
-            row = right_row(fields["right"], fields["year"])
-            row["used_l"] += fields["volume_l"]
-            row["over_used_l"] += fields["over_l"]
-            read = readings.get(fields["cause"], {})
-            water.append({
-                "reading": fields["cause"], "meter": code("meter", read["meter"]) if read else "",
-                "measured_at_ns": read.get("measured_at_ns", 0), "register_l": read.get("value_l", 0),
-                "quality": read.get("quality", 0), "use": fields["seq"], "right": code("right", fields["right"]),
-                "year": fields["year"], "volume_l": fields["volume_l"], "over_l": fields["over_l"],
-            })  # fmt: skip
-    own = [rights[key] for key in sorted(rights) if everybody or not key[0].startswith("#")]
-    paid = [money[key] for key in sorted(money) if everybody or not key.startswith("right #")]
-    return {"rights": own, "money": paid, "meters": [meters[key] for key in sorted(meters)], "water": water}
+            self._use(fields)
+
+    def _code(self, what: str, number: int) -> str:
+        return self._named.get((what, number), f"#{number}")
+
+    def _right(self, right: int, year: int) -> dict[str, Any]:
+        code = self._code("right", right)
+        return self.rights.setdefault((code, year), {"right": code, "year": year, **dict.fromkeys(VOLUMES, 0)})
+
+    def _party(self, party: str) -> dict[str, Any]:
+        return self.money.setdefault(party, {"party": party, **dict.fromkeys(AMOUNTS, 0)})
+
+    def _holder(self, right: int) -> dict[str, Any]:
+        owner = self._owners.get(right)
+        return self._party(f"right #{right}" if owner is None else self._code("party", owner))
+
+    def _settle(self, fields: Fact) -> None:
+        for side, moved, paid in (("buyer", "bought_l", "paid_fen"), ("seller", "sold_l", "received_fen")):
+            right = fields[f"{side}_right"]
+            self._right(right, fields["year"])[moved] += fields["volume_l"]
+            self._holder(right)[paid] += fields["amount_fen"]
+            self._holder(right)["fees_fen"] += fields[f"{side}_fee_fen"]
+
+    def _use(self, fields: Fact) -> None:
+        row, read = self._right(fields["right"], fields["year"]), self._readings.get(fields["cause"])
+        row["used_l"] += fields["volume_l"]
+        row["over_used_l"] += fields["over_l"]
+        self.water.append({
+            "reading": fields["cause"], "meter": self._code("meter", read["meter"]) if read else "",
+            "measured_at_ns": read["measured_at_ns"] if read else 0, "register_l": read["value_l"] if read else 0,
+            "quality": read["quality"] if read else 0, "use": fields["seq"], "right": row["right"],
+            "year": fields["year"], "volume_l": fields["volume_l"], "over_l": fields["over_l"],
+        })  # fmt: skip
+
+
+def tables_of(facts: Iterable[Fact], *, everybody: bool) -> dict[str, list[dict[str, Any]]]:
+    """The tables over facts in order, given with topic and fields: rights, money, meters, water from meter to right.
+
+    Rights whose registration is not there, which others trade with, have rows only for `everybody`.
+    """
+    tables = Tables()
+    for fact in facts:
+        tables.add(fact["topic"], fact["fields"])
+    rights, money, meters = (dict(sorted(table.items())) for table in (tables.rights, tables.money, tables.meters))
+    return {
+        "rights": [row for row in rights.values() if everybody or not row["right"].startswith("#")],
+        "money": [row for row in money.values() if everybody or not row["party"].startswith("right #")],
+        "meters": list(meters.values()),
+        "water": tables.water,
+    }
 
 
 def about_all(subject: Any) -> bool:

@@ -132,7 +132,7 @@ def check_replace(books: Any, market: Any, fact: Any, slot: int, memory: Any) ->
 def check_trade(books: Any, accounts: Any, market: Any, fact: Any, memory: Any) -> int:
     """Whether a fill and its settlement follow from both orders."""
     maker, taker = index.find(books, fact["maker_order_id"]), index.find(books, fact["taker_order_id"])
-    if maker == 0 or taker == 0 or maker == taker or fact["taker_side"] not in (BUY, SELL):
+    if maker * taker == 0 or maker == taker or fact["taker_side"] not in (BUY, SELL):
         return NOT_LIVE
     book, taker_side = np.int64(fact["instrument"]), np.int64(fact["taker_side"])
     if book_of(books, maker) != book or book_of(books, taker) != book:

@@ -12,8 +12,8 @@ import numpy as np
 from ledger import rows
 from ledger.audit.acts_watched import impossible, post_act
 from ledger.audit.checkpoints import Checkpoint
-from ledger.audit.figures import FAULTS, READING_SEQ, UNKNOWN, USE_LEFT, USES
-from ledger.audit.postings import AWAITS_HOLDINGS, DONE, post_facts
+from ledger.audit.figures import FAULTS, READING_SEQ, USE_LEFT, USES
+from ledger.audit.postings import AWAITS_HOLDINGS, post_facts
 from ledger.audit.sums import walk
 from ledger.codes import Code, Refused
 from ledger.commands import Role

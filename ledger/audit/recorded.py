@@ -32,14 +32,12 @@ def submissions_of(groups: Iterable[Decoded]) -> Iterator[Recorded]:
         if not group.pages:
             continue
         columns = {topic: np.concatenate(pages) for topic, pages in group.pages.items() if pages}
-        starts = columns.pop(rows.SUBMISSIONS, None)
-        count = 0 if starts is None else len(starts)
+        starts = columns.pop(rows.SUBMISSIONS, np.zeros(0, [("seq", "<i8")]))
         cuts = {
-            topic: [0, *(np.searchsorted(column["seq"], starts["seq"]) if count else ()), len(column)]
-            for topic, column in columns.items()
+            topic: [0, *np.searchsorted(column["seq"], starts["seq"]), len(column)] for topic, column in columns.items()
         }
-        for number in range(count + 1):
-            if number and starts is not None:
+        for number in range(len(starts) + 1):
+            if number:
                 yield current
                 current = Recorded(starts[number - 1], {}, [])
             for topic, column in columns.items():

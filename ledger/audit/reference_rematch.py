@@ -1,4 +1,4 @@
-"""The rematch in plain Python: recorded orders go through the reference book, which shares no code with the compiled one.
+"""The rematch in plain Python: recorded orders go through the reference book, which shares no code with the other.
 
 It is slow and meant to be obviously right. What it takes from the facts is what stands before the book: who may
 trade, what an order escrowed, what was withdrawn and when. What it shows is what a book does with that: each trade
@@ -36,7 +36,7 @@ class BudgetBook(ReferenceBook):
     spent = False
 
     def _match(self, taker: Order) -> int:
-        self.spent, filled, wanted = False, 0, taker.leaves
+        self.spent, filled = False, 0
         for maker in self._reached(taker, taker.price, self.headroom):
             most = taker.leaves
             if self.budget != UNLIMITED and not prevents(maker, taker):
@@ -51,7 +51,6 @@ class BudgetBook(ReferenceBook):
             filled += fill
             if taker.leaves == 0 or self.spent:
                 break
-        assert filled <= wanted
         return filled
 
     def _can_fill(self, taker: Order) -> bool:
@@ -162,6 +161,7 @@ def judge_order(market: Market, order: Any, trades: Array, removals: Array) -> N
     seq, order_id, code = int(order["seq"]), int(order["order_id"]), int(order["code"])
     refused = order["status"] == Status.REJECTED
     said = recorded_figures(order, trades, removals)
+    found: tuple[Any, Figures, Figures]
     if refused and (code not in JUDGED or without_budget(order)):
         found = (said[0], [], [])
     elif refused and code == Reason.UNKNOWN_ORDER:
@@ -229,7 +229,9 @@ def book_figures(market: Market, order: Any) -> tuple[Any, Figures, Figures]:
         if row["order_id"] == order_id:  # recorded behind all trades, however matching interleaved them
             own -= int(row["quantity"])
             leaves = own
-        removals.append((int(row["order_id"]), int(row["quantity"]), leaves, renamed.get(int(row["code"]), row["code"])))
+        removals.append(
+            (int(row["order_id"]), int(row["quantity"]), leaves, renamed.get(int(row["code"]), row["code"]))
+        )
     figures = int(outcome["status"]), renamed.get(code, code), int(outcome["filled"]), int(outcome["leaves"])
     return figures, [tuple(map(int, row)) for row in trades], [tuple(map(int, row)) for row in removals]
 
@@ -244,4 +246,6 @@ def affordable(fen: int, ppm: int) -> int:
 
 def differs(seq: int, order_id: int, ours: str, theirs: str) -> Refused:
     """The refusal of a recorded outcome."""
-    return Refused(Code.OUTCOME_DIFFERS, "seq", seq, f"order {order_id}: the reference book says {ours}, recorded {theirs}")
+    return Refused(
+        Code.OUTCOME_DIFFERS, "seq", seq, f"order {order_id}: the reference book says {ours}, recorded {theirs}"
+    )

@@ -51,13 +51,15 @@ def rematch(groups: Iterable[Decoded], progress: Progress | None = None) -> Rema
     """
     decider, counts, submissions = Decider(State()), dict.fromkeys(rows.PAGE_DTYPES, 0), 0
     for recorded in submissions_of(watched(groups, progress)):
-        before = decider.state.next_seq
+        before, contradiction = decider.state.next_seq, None
         if recorded.row is None:
             found_again(decider, recorded)
         else:
-            decide_again(decider, recorded)
+            contradiction = decide_again(decider, recorded)
             submissions += 1
         compare(decider, recorded, before)
+        if contradiction:
+            raise contradiction
         for topic in counts:
             counts[topic] += len(recorded.rows_of(topic))
     state = decider.state
@@ -90,8 +92,11 @@ def found_again(decider: Decider, recorded: Recorded) -> None:
     decider.cut()
 
 
-def decide_again(decider: Decider, recorded: Recorded) -> None:
-    """Decide one submission as `Decider.decide` does, from what its facts say that it asked for."""
+def decide_again(decider: Decider, recorded: Recorded) -> Refused | None:
+    """Decide one submission as `Decider.decide` does, from what its facts say that it asked for.
+
+    Returns the refusal of a submission that contradicts the facts behind it, which go first.
+    """
     state, row = decider.state, recorded.row
     state.journal.clock[AT_NS] = max(state.at_ns, int(row["at_ns"]))
     first_seq = state.next_seq
@@ -114,9 +119,8 @@ def decide_again(decider: Decider, recorded: Recorded) -> None:
     decider.cut()
     found = (state.at_ns, actor, len(orders) + len(readings) + len(asked), state.next_seq - first_seq)
     said = (int(row["at_ns"]), int(row["actor_number"]), int(row["commands"]), int(row["facts"]))
-    if found != said:
-        names = "at_ns, actor, commands, facts"
-        raise Refused(Code.OUTCOME_DIFFERS, "seq", int(row["seq"]), f"submission of ({names}) {found}, not {said}")
+    rule = f"submission of (at_ns, actor, commands, facts) {found}, not {said}"
+    return Refused(Code.OUTCOME_DIFFERS, "seq", int(row["seq"]), rule) if found != said else None
 
 
 def ask_again(decider: Decider, fact: facts.Fact, index: int) -> None:

@@ -8,8 +8,8 @@ import numpy as np
 from ledger import facts, rows
 from ledger.audit.leaves import written_pages
 from ledger.codes import Code, Refused
-from ledger.journal.records import Record
 from ledger.journal.pages import canonical_matrices
+from ledger.journal.records import Record
 from ledger.tables import Array
 
 REGISTRATIONS: Final = (

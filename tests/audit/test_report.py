@@ -78,9 +78,9 @@ def test_a_holder_gets_all_that_concerns_him_and_nothing_of_others(untouched: Se
 
 def test_a_period_is_all_that_was_recorded_in_it(untouched: Sealed, notes: list[str]) -> None:
     whole = report_of(untouched, notes[-1], **{"from": "2000-01-01"})
-    assert check_report(whole, notes[-1], untouched.key)["facts"] == check_report(
-        whole, notes[-1], untouched.key
-    )["size"]
+    assert (
+        check_report(whole, notes[-1], untouched.key)["facts"] == check_report(whole, notes[-1], untouched.key)["size"]
+    )
     parts = [
         report_of(untouched, notes[-1], **{"from": "2024-06-03", "to": "2024-06-05T12:00"}),
         report_of(untouched, notes[-1], **{"from": "2024-06-05T12:00"}),
@@ -99,9 +99,7 @@ def test_a_period_is_all_that_was_recorded_in_it(untouched: Sealed, notes: list[
         ({"meter": "none"}, Code.UNKNOWN_METER),
     ],
 )
-def test_who_is_nobody_has_no_evidence(
-    untouched: Sealed, notes: list[str], about: dict[str, str], code: Code
-) -> None:
+def test_who_is_nobody_has_no_evidence(untouched: Sealed, notes: list[str], about: dict[str, str], code: Code) -> None:
     with pytest.raises(Refused) as caught:
         report_of(untouched, notes[-1], **about)
     assert code_of(caught) == code
@@ -174,8 +172,8 @@ def test_the_module_stands_alone_beside_the_other(
         shutil.copy(Path(module.__file__).parent / name, tmp_path)
     (tmp_path / "evidence.json").write_text(json.dumps(of_meter), "utf-8")
     (tmp_path / "checkpoint").write_text(notes[-1], "utf-8")
-    command = [sys.executable, "-I", "-c", "import sys; sys.path.insert(0, '.'); import check_report as c;"
-               "sys.exit(c.main(sys.argv[1:]))"]  # fmt: skip
+    program = "import sys; sys.path.insert(0, '.'); import check_report; sys.exit(check_report.main(sys.argv[1:]))"
+    command = [sys.executable, "-I", "-S", "-c", program]  # without what is installed
     run = subprocess.run(
         [*command, "evidence.json", "checkpoint", untouched.key], cwd=tmp_path, capture_output=True, check=False
     )
