@@ -16,7 +16,7 @@ class Product(NamedTuple):
     open: Callable[..., Any]  # path, readonly -> exchange
     notary: Callable[..., Any]  # path -> context of a notary
     verify: Callable[..., Verification]  # path, progress, evidence
-    facts: Callable[[Path], int]  # path -> how many are recorded
+    facts: Callable[[str], int]  # path -> how many are recorded
     replay: Callable[..., Replayed]  # path, progress, checkpoints, from_snapshot
     rematch: Callable[..., Rematch]  # path, progress, reference
     clock: Callable[[], int]  # UTC nanoseconds
