@@ -34,6 +34,9 @@ def product() -> Any:
         open=open_ledger,
         notary=open_notary,
         verify=verify_ledger,
+        facts=recorded_facts,
+        replay=replay_ledger,
+        rematch=rematch_ledger,
         clock=time.time_ns,
         demo=run_demo,
         back_up=back_up,
@@ -72,6 +75,40 @@ def verify_ledger(ledger: str, progress: Any, evidence: Any) -> Any:
     place = parse_target(ledger)
     with closing(place.open(writable=False)) as store:
         return verify(store, progress, evidence._replace(salt_key=Keys(place.beside).known_salt))
+
+
+def recorded_facts(ledger: str) -> int:
+    """How many facts a ledger holds, by its own table of them."""
+    from shuiquan.config import parse_target  # noqa: PLC0415
+
+    with closing(parse_target(ledger).open(writable=False)) as store:
+        head = store.head()
+        return store.last_seq(head.position) if head else 0
+
+
+def replay_ledger(ledger: str, progress: Any, checkpoints: Any = (), *, from_snapshot: bool = False) -> Any:
+    """A replay of a ledger's journal with every fact under watch."""
+    from adapters.stores.snapshots import Snapshots  # noqa: PLC0415
+    from ledger.audit.full_replay import replay_watched  # noqa: PLC0415
+    from shuiquan.config import parse_target  # noqa: PLC0415
+
+    place = parse_target(ledger)
+    with closing(place.open(writable=False)) as store:
+        start = Snapshots(place.beside).newest(store) if from_snapshot else None
+        if from_snapshot and not start:
+            raise Refused(Code.NOT_RECORDED, "snapshot", str(ledger), "a sound snapshot of this ledger")
+        return replay_watched(store, progress, checkpoints, start)
+
+
+def rematch_ledger(ledger: str, progress: Any, *, reference: bool = False) -> Any:
+    """A rematch of a ledger's journal, by the compiled kernels or by the reference book."""
+    from ledger.audit.reference_rematch import rematch_in_python  # noqa: PLC0415
+    from ledger.audit.rematch import rematch  # noqa: PLC0415
+    from ledger.replay import groups_after  # noqa: PLC0415
+    from shuiquan.config import parse_target  # noqa: PLC0415
+
+    with closing(parse_target(ledger).open(writable=False)) as store:
+        return (rematch_in_python if reference else rematch)(groups_after(store, 0), progress)
 
 
 def back_up(ledger: str, target: Path, **options: Any) -> Any:

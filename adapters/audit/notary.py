@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from adapters.audit.files import TREE, beside
 from adapters.audit.keys import Keys
+from adapters.audit.reports import make_report
 from adapters.audit.tree import grown_tree
 from ledger.audit.check_proof import InvalidProof, decode_fact, parse_checkpoint, parted, root_of
 from ledger.audit.checkpoints import (
@@ -141,6 +142,19 @@ class Notary:
             "origin": self.origin, "size": size, "seq": seq, "topic": topic, "fields": fields,
             "fact": fact.canonical.hex(), "salt": fact.salt.hex(), "path": [node.hex() for node in path],
         }  # fmt: skip
+
+    def report(self, about: dict[str, str], note: str, progress: Progress | None = None) -> dict[str, Any]:
+        """Signed evidence about a holder, a meter or a period, under a checkpoint: the content of a file.
+
+        `about` has holder, meter, from and to. Raises Refused as `make_report` does; SIGNATURE_INVALID for a checkpoint
+        that is not signed by the key in force, as who checks the file has but one.
+        """
+        salt_key, signing = self._keys.salt(), self._keys.signing(self.origin)
+        open_checkpoint(note, signing.verifier)
+        _, tree = grown_tree(self._tree, self._store, salt_key)
+        return make_report(
+            self._store, tree, salt_key, signing, self._sealed_root(note, tree), about, progress
+        )  # fmt: skip
 
     def _sealed_root(self, note: str, tree: Tree) -> tuple[int, bytes]:
         """Size and root of a checkpoint, whoever signed it, once they are those of this journal."""

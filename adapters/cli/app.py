@@ -14,6 +14,8 @@ from adapters.cli.journal import add_journal
 from adapters.cli.keeping import add_keeping
 from adapters.cli.options import Flag, Json, Ledger
 from adapters.cli.product import Product
+from adapters.cli.repetition import add_repetition
+from adapters.cli.reports import add_reports
 from adapters.cli.show import console, print_json, progress_bar
 from adapters.meters.frames import describe, parse_hex
 from adapters.registry.importer import import_register
@@ -38,6 +40,8 @@ def build(product: Product) -> App:
     add_queries(app, product.open)
     add_journal(app, product.open, product.export, product.import_journal)
     add_audit(app["audit"], product)
+    add_repetition(app["audit"], product)
+    add_reports(app["audit"], product)
     add_tools(app, product)
     add_keeping(app, product)
     return app

@@ -8,8 +8,19 @@ from typing import Any, Final
 import msgspec
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
+from rich.text import Text
 
 from ledger.codes import Refused
 
@@ -45,11 +56,23 @@ def print_refused(refusal: Refused) -> None:
     errors.print(f"[bold red]✗[/] {escape(str(refusal))}", soft_wrap=True)
 
 
+class RateColumn(ProgressColumn):
+    """How much is done in a second."""
+
+    def render(self, task: Task) -> Text:
+        """The rate, once there is one."""
+        return Text(f"{task.speed:,.0f}/s" if task.speed else "")
+
+
 @contextmanager
 def progress_bar(label: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
-    """A progress bar; call what it gives with what has been done so far. Silent where nobody watches."""
+    """A progress bar; call what it gives with what has been done so far. Silent where nobody watches.
+
+    With a total it shows the time that remains, too.
+    """
     columns = (
-        SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+        SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), RateColumn(),
+        TimeElapsedColumn(), *(() if total is None else (TextColumn("剩余 left"), TimeRemainingColumn())),
     )  # fmt: skip
     with Progress(*columns, console=errors, transient=True) as progress:
         task = progress.add_task(label, total=total)

@@ -341,9 +341,19 @@ def check(proof: Any, checkpoint: str, key: str) -> dict[str, Any]:
 
     `proof` is the content of the file as JSON gives it, `checkpoint` a signed note, `key` the verifier key.
     """
+    return check_under(proof, *sealed_by(checkpoint, key))
+
+
+def sealed_by(checkpoint: str, key: str) -> tuple[str, int, bytes]:
+    """Origin, size and root of a checkpoint that the key signed. Raises InvalidProof."""
     origin, size, root = parse_checkpoint(open_note(checkpoint, key))
     if origin != parse_key(key)[0]:
         raise InvalidProof("origin", origin, "the name of the key")
+    return origin, size, root
+
+
+def check_under(proof: Any, origin: str, size: int, root: bytes) -> dict[str, Any]:
+    """What a proof shows under the root of a checkpoint that was verified. Raises InvalidProof."""
     if taken(proof, "origin", str) != origin or taken(proof, "size", int) != size:
         raise InvalidProof("size", f"{proof['origin']} {proof['size']}", f"of this checkpoint: {origin} {size}")
     canonical, salt = unhex("fact", taken(proof, "fact", str)), unhex("salt", taken(proof, "salt", str), 32)

@@ -89,7 +89,8 @@ class Tree:
     ) -> None:
         """A tree of hashes kept before, empty without."""
         self.blocks, self.edge = bytearray(blocks), bytearray(edge)
-        self._leaves = lru_cache(maxsize=4)(read_block) if read_block else None
+        self._read_block = read_block
+        self._full_leaves = lru_cache(maxsize=4)(self._check_leaves)
 
     @property
     def size(self) -> int:
@@ -122,15 +123,15 @@ class Tree:
 
     def leaves(self, block: int) -> list[bytes]:
         """The leaves of a block. Raises Refused (CHECKPOINT_DIFFERS) when the facts are not those that were hashed."""
-        if block * DIGEST >= len(self.blocks):
-            found = np.frombuffer(self.edge, np.uint8).reshape(-1, DIGEST)
-        else:
-            found = self._leaves(block) if self._leaves else np.zeros((0, DIGEST), np.uint8)
-            kept = self.blocks[block * DIGEST : (block + 1) * DIGEST]
-            if len(found) != BLOCK or block_hashes(found[None])[0].tobytes() != kept:
-                raise Refused(
-                    Code.CHECKPOINT_DIFFERS, "seq", block * BLOCK + 1, f"the first of {BLOCK} with other hashes"
-                )
+        if block * DIGEST < len(self.blocks):
+            return self._full_leaves(block)
+        return [leaf.tobytes() for leaf in np.frombuffer(self.edge, np.uint8).reshape(-1, DIGEST)]
+
+    def _check_leaves(self, block: int) -> list[bytes]:
+        found = self._read_block(block) if self._read_block else np.zeros((0, DIGEST), np.uint8)
+        kept = self.blocks[block * DIGEST : (block + 1) * DIGEST]
+        if len(found) != BLOCK or block_hashes(found[None])[0].tobytes() != kept:
+            raise Refused(Code.CHECKPOINT_DIFFERS, "seq", block * BLOCK + 1, f"the first of {BLOCK} with other hashes")
         return [leaf.tobytes() for leaf in found]
 
     def inclusion(self, index: int, size: int) -> list[bytes]:

@@ -17,7 +17,10 @@ from adapters.meters.szy206 import Measurement, ReportTime, SelfReport, encode
 from tests.cli.commands import Demo, Imports, Small, run, together
 
 QUERIES = ("holdings", "usage", "trades", "readings", "journal")
-AUDIT = ("verify", "checkpoint", "key", "change-key", "receipt", "prove", "witness", "check-proof")
+AUDIT = (
+    "verify", "checkpoint", "key", "change-key", "receipt", "prove", "witness", "check-proof", "replay", "rematch",
+    "report", "check-report",
+)  # fmt: skip
 COMMANDS = (
     *QUERIES, "facts", "export", "journal import", *(f"audit {name}" for name in AUDIT), "meters decode",
     "register import", "views rebuild", "snapshot", "backup", "restore", "fork", "demo", "compile", "bench",
