@@ -1,12 +1,14 @@
 """Uses every kernel once, so that all are compiled and cached before anybody waits for them."""
 
 import tempfile
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from adapters.audit.sink import FolderSink
+from ledger.audit.full_replay import replay_watched
 from ledger.commands import (
     AllocateCell,
     Command,
@@ -25,6 +27,7 @@ from ledger.rows import ORDER, READING
 from matching.arrays import with_slots
 from matching.engine import kernels_compiled
 from matching.types import Action, Side
+from shuiquan.config import parse_target
 from shuiquan.exchange import Exchange
 from shuiquan.opening import open_exchange
 
@@ -46,6 +49,8 @@ def compile_all() -> None:
             replayed.state_hash()
             replayed.depth("YC-SW-2024")
             replayed.checkpoint(FolderSink(path.parent))
+        with closing(parse_target(path).open(writable=False)) as store:
+            replay_watched(store)
 
 
 def register(exchange: Exchange) -> None:
