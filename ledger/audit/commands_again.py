@@ -128,7 +128,7 @@ AGAIN: Final[dict[type[facts.Fact], Again]] = {
     facts.MarketClosed: lambda state, _, fact: commands.CloseMarket(instrument=state.instruments[fact.instrument].code),
     facts.AgreementSettled: settle_agreement,
     facts.LedgerForked: lambda _s, _p, fact: commands.ForkLedger(
-        position=fact.position, head=fact.head, cause=fact.cause, known_position=fact.known_position,
+        after_position=fact.after_position, head=fact.head, cause=fact.cause, known_position=fact.known_position,
         document=fact.document,
     ),
 }  # fmt: skip
