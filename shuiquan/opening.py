@@ -14,6 +14,7 @@ from ledger.codes import Code, Refused
 from ledger.forks import Fork, fork_submission, refuse_copy
 from ledger.journal.pages import MAX_PAGE_FACTS
 from ledger.journal.store import ForkDue
+from ledger.pipeline import Limits
 from ledger.policy import Policy
 from ledger.replay import Progress
 from ledger.writer import Writer, policy_digest
@@ -33,6 +34,7 @@ def open_exchange(
     progress: Progress | None = None,
     snapshot_facts: int = SNAPSHOT_FACTS,
     fork: Fork | None = None,
+    limits: Limits | None = None,
 ) -> Exchange:
     """Open a ledger, or make one with `policy` (the name of a built-in district, a TOML file, or a Policy).
 
@@ -40,6 +42,7 @@ def open_exchange(
     ledger the policy must be the one in force, or left out.
     `readonly` opens beside a running writer. `clock` gives UTC nanoseconds; `progress` is called while facts are read.
     A snapshot is written when a ledger is opened or closed with `snapshot_facts` facts or more behind the last one.
+    `limits` says how much may wait for the writer and how much room must be left on disk.
     `fork` lets a copy go on that was restored or is older than what is known; without it such a one is only read.
 
     Raises Refused: LEDGER_LOCKED when another process writes, LEDGER_MISSING, STORE_NOT_OURS, POLICY_DIFFERS,
@@ -76,7 +79,7 @@ def open_exchange(
         parties.keep_only(commitments(writer.state))  # a crash may have left what was never recorded
     exchange = Exchange(
         store, writer, views, parties, Notary(store, path), snapshots, clock, writable=not readonly,
-        snapshot_facts=snapshot_facts,
+        snapshot_facts=snapshot_facts, limits=limits or Limits(), free_bytes=lambda: shutil.disk_usage(path.parent).free,
     )  # fmt: skip
     exchange.snapshot_if_due()
     return exchange

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 from eventsourcing.persistence import PersistenceError, StoredEvent
 from eventsourcing.sqlite import (
     SQLiteApplicationRecorder,
@@ -45,6 +46,11 @@ MARKS_TABLE: Final = """
 CREATE TABLE IF NOT EXISTS backup_marks (position INTEGER PRIMARY KEY, head BLOB, at_ns INTEGER)
 """
 """Stands empty in a ledger; a copy made by `adapters.stores.backup` says in it behind which record it was made."""
+
+
+KEYS_OF_ACTOR: Final = """
+SELECT * FROM submissions WHERE actor = ? AND command_id IN (SELECT value FROM json_each(?))
+"""
 
 
 class JournalConnectionPool(SQLiteConnectionPool):
@@ -178,10 +184,17 @@ class SQLiteStore:
         events = self._recorder.select_events(STREAM, desc=True, limit=1)
         return Entry(events[0].originator_version, events[0].topic, events[0].state) if events else None
 
-    def key(self, actor: str, command_id: str) -> Key | None:
-        """The submission of this actor with this command id, if there was one."""
-        found = self._one("SELECT * FROM submissions WHERE actor = ? AND command_id = ?", (actor, command_id))
-        return Key(*found) if found else None
+    def keys(self, names: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Key]:
+        """Those of many submissions, named by actor and command id, that were recorded."""
+        by_actor: dict[str, list[str]] = {}
+        for actor, command_id in names:
+            by_actor.setdefault(actor, []).append(command_id)
+        found: dict[tuple[str, str], Key] = {}
+        with self._datastore.transaction(commit=False) as cursor:
+            for actor, command_ids in by_actor.items():
+                cursor.execute(KEYS_OF_ACTOR, (actor, msgspec.json.encode(command_ids).decode()))
+                found.update(((row[0], row[1]), Key(*row)) for row in cursor.fetchall())
+        return found
 
     def fork_due(self) -> ForkDue | None:
         """Whether this file is a copy from a backup, or lacks records of which the head file knows."""

@@ -70,8 +70,9 @@ class Model:
             first = next((at for at, (_, end) in enumerate(self.spans) if end >= seq), count)
             assert list(store.entries_from_seq(seq)) == self.entries[first:]
         assert store.head() == (self.entries[-1] if self.entries else None)
-        for name in [*list(self.keys)[-3:], ("platform", "never")]:
-            assert store.key(*name) == self.keys.get(name)
+        names = [*list(self.keys)[-3:], ("platform", "never"), ("nobody", "s1")]
+        assert store.keys(names) == {name: self.keys[name] for name in names if name in self.keys}
+        assert store.keys([]) == {}
 
 
 def random_appends(seed: int, count: int, *, with_keys: bool = True) -> Iterator[Append]:
