@@ -3,7 +3,7 @@
 import hashlib
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
@@ -25,6 +25,10 @@ from ledger.submissions import Content, Submission, check_submission, content_di
 from ledger.tables import AT_NS
 
 RECENT_KEYS: Final = 65_536
+
+
+Known = Key | tuple[Key, Answer] | None
+"""A submission that is recorded, one that is decided with its answer, or none."""
 
 
 class Decided(NamedTuple):
@@ -148,44 +152,64 @@ class Writer:
                 run.clear()
                 names.clear()
 
-        for submission in submissions:
+        for submission, digest, known in self._looked_up(submissions):
+            name = (submission.actor, submission.command_id)
             try:
-                check_submission(submission)
-                digest = content_digest(submission)
-                name = (submission.actor, submission.command_id)
+                if isinstance(digest, Refused):
+                    raise digest
                 if name in names:
                     end_run()
-                known = self._known(submission, digest, name)
-                if known is None:
+                    known = self._pending[name]  # noqa: PLW2901
+                answer = self._repeated(submission, digest, known)
+                if answer is None:
                     check_fork(submission, self._store)
                     submission = submission._replace(content=self._seal(submission.content))  # noqa: PLW2901
             except Refused as refusal:
                 end_run()
                 answers.append(refusal)
                 continue
-            if known is None and are_orders(submission):
+            if answer is None and are_orders(submission):
                 run.append((submission, digest))
                 names.add(name)
                 continue
             end_run()
-            if known is None:
-                known = self._decider.decide(submission, digest, now_ns)
-                self._pend(submission, digest, known)
-            answers.append(known)
+            if answer is None:
+                answer = self._decider.decide(submission, digest, now_ns)
+                self._pend(submission, digest, answer)
+            answers.append(answer)
         end_run()
         return answers
 
-    def _known(self, submission: Submission, digest: bytes, name: tuple[str, str]) -> Answer | None:
-        """The first answer to a repeated submission, recorded or on its way; None for a new one."""
-        pending = self._pending.get(name)  # before the others: it goes there from here
-        if pending:
-            check_repeat(submission, pending[0], digest)
-            return pending[1]._replace(repeated=True)
-        known = self._recent.get(name) or self._store.key(*name)
+    def _looked_up(self, submissions: Sequence[Submission]) -> Iterator[tuple[Submission, bytes | Refused, Known]]:
+        """Each submission with its content digest, or why it is malformed, and what is known under its key."""
+        digests: list[bytes | Refused] = []
+        found: dict[tuple[str, str], Known] = {}
+        for submission in submissions:
+            name = (submission.actor, submission.command_id)
+            try:
+                check_submission(submission)
+                digests.append(content_digest(submission))
+            except Refused as refusal:
+                digests.append(refusal)
+                continue
+            found[name] = self._pending.get(name) or self._recent.get(name)  # in this order: it moves from here to there
+        unseen = [name for name, known in found.items() if known is None]
+        found.update(self._store.keys(unseen) if unseen else {})
+        for submission, digest in zip(submissions, digests, strict=True):
+            if isinstance(digest, Refused):
+                yield submission, digest, None
+            else:
+                name = (submission.actor, submission.command_id)
+                yield submission, digest, found[name] or self._pending.get(name)  # since then, in this commit
+
+    def _repeated(self, submission: Submission, digest: bytes, known: Known) -> Answer | None:
+        """The first answer to a repeated submission, on its way or recorded; None for a new one."""
         if known is None:
             return None
-        check_repeat(submission, known, digest)
-        return read_answer(self._store, known)._replace(repeated=True)
+        key = known if isinstance(known, Key) else known[0]
+        check_repeat(submission, key, digest)
+        answer = read_answer(self._store, key) if isinstance(known, Key) else known[1]
+        return answer._replace(repeated=True)
 
     def _pend(self, submission: Submission, digest: bytes, answer: Answer) -> None:
         key = Key(submission.actor, submission.command_id, digest, answer.first_seq, answer.last_seq)
@@ -194,7 +218,8 @@ class Writer:
 
     def answer(self, actor: str, command_id: str) -> Answer | None:
         """What a recorded submission was answered, from its facts; None where there was none."""
-        known = self._recent.get((actor, command_id)) or self._store.key(actor, command_id)
+        name = (actor, command_id)
+        known = self._recent.get(name) or self._store.keys([name]).get(name)
         return read_answer(self._store, known)._replace(repeated=True) if known else None
 
     def _drafted(self, answers: list[Answer | Refused], keys: list[Key]) -> Decided:
