@@ -192,7 +192,9 @@ class Writer:
             except Refused as refusal:
                 digests.append(refusal)
                 continue
-            found[name] = self._pending.get(name) or self._recent.get(name)  # in this order: it moves from here to there
+            found[name] = self._pending.get(name) or self._recent.get(
+                name
+            )  # in this order: it moves from here to there
         unseen = [name for name, known in found.items() if known is None]
         found.update(self._store.keys(unseen) if unseen else {})
         for submission, digest in zip(submissions, digests, strict=True):

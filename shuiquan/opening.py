@@ -79,7 +79,8 @@ def open_exchange(
         parties.keep_only(commitments(writer.state))  # a crash may have left what was never recorded
     exchange = Exchange(
         store, writer, views, parties, Notary(store, path), snapshots, clock, writable=not readonly,
-        snapshot_facts=snapshot_facts, limits=limits or Limits(), free_bytes=lambda: shutil.disk_usage(path.parent).free,
+        snapshot_facts=snapshot_facts, limits=limits or Limits(),
+        free_bytes=lambda: shutil.disk_usage(path.parent).free,
     )  # fmt: skip
     exchange.snapshot_if_due()
     return exchange

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
 from eventsourcing.persistence import PersistenceError, StoredEvent
 from eventsourcing.sqlite import (
     SQLiteApplicationRecorder,
@@ -46,11 +45,6 @@ MARKS_TABLE: Final = """
 CREATE TABLE IF NOT EXISTS backup_marks (position INTEGER PRIMARY KEY, head BLOB, at_ns INTEGER)
 """
 """Stands empty in a ledger; a copy made by `adapters.stores.backup` says in it behind which record it was made."""
-
-
-KEYS_OF_ACTOR: Final = """
-SELECT * FROM submissions WHERE actor = ? AND command_id IN (SELECT value FROM json_each(?))
-"""
 
 
 class JournalConnectionPool(SQLiteConnectionPool):
@@ -186,14 +180,11 @@ class SQLiteStore:
 
     def keys(self, names: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Key]:
         """Those of many submissions, named by actor and command id, that were recorded."""
-        by_actor: dict[str, list[str]] = {}
-        for actor, command_id in names:
-            by_actor.setdefault(actor, []).append(command_id)
         found: dict[tuple[str, str], Key] = {}
         with self._datastore.transaction(commit=False) as cursor:
-            for actor, command_ids in by_actor.items():
-                cursor.execute(KEYS_OF_ACTOR, (actor, msgspec.json.encode(command_ids).decode()))
-                found.update(((row[0], row[1]), Key(*row)) for row in cursor.fetchall())
+            for name in names:
+                cursor.execute("SELECT * FROM submissions WHERE actor = ? AND command_id = ?", name)
+                found.update((name, Key(*row)) for row in cursor.fetchall())
         return found
 
     def fork_due(self) -> ForkDue | None:
