@@ -16,28 +16,14 @@ from typing import Any, Final, NamedTuple
 
 from ledger.answers import Answer
 from ledger.codes import Code, Refused
+from ledger.limits import REFUSE, Limits
 from ledger.submissions import Submission
 from ledger.writer import Decided, Writer
 
 COMMIT_COMMANDS: Final = 16_384
 """A commit takes no more submissions once it has so many commands: larger ones only make callers wait longer."""
 
-WAIT, REFUSE = "wait", "refuse"
-FREE_BYTES: Final = 256 * 2**20
-
 Promise = Future[list[Answer | Refused]] | asyncio.Future[list[Answer | Refused]]
-
-
-class Limits(NamedTuple):
-    """How much may wait for the writer, and what happens then.
-
-    One request is always let in when nothing waits, however large it is.
-    """
-
-    submissions: int = 65_536
-    commands: int = 4_000_000  # orders, readings and other commands in them
-    when_full: str = WAIT  # WAIT: callers wait for room. REFUSE: they get QUEUE_FULL
-    free_bytes: int = FREE_BYTES  # with less room than this on disk submissions get DISK_NEARLY_FULL
 
 
 class Load(NamedTuple):

@@ -26,7 +26,7 @@ from ledger.commands import (
     VerifySaving,
 )
 from ledger.forks import Fork
-from ledger.pipeline import Limits
+from ledger.limits import Limits
 from ledger.rows import ORDER, READING
 from matching.types import Action, OrderType, Reason, SelfTrade, Side, Status, TimeInForce
 from shuiquan.config import districts

@@ -25,7 +25,8 @@ from ledger.decider import Decider
 from ledger.feed import Told, feed
 from ledger.journal.records import canonical_facts
 from ledger.journal.store import Store
-from ledger.pipeline import Limits, Load, Pipeline
+from ledger.limits import Limits
+from ledger.pipeline import Load, Pipeline
 from ledger.replay import Progress, read_chain
 from ledger.state import State
 from ledger.statehash import state_hash

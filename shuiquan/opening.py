@@ -14,7 +14,7 @@ from ledger.codes import Code, Refused
 from ledger.forks import Fork, fork_submission, refuse_copy
 from ledger.journal.pages import MAX_PAGE_FACTS
 from ledger.journal.store import ForkDue
-from ledger.pipeline import Limits
+from ledger.limits import Limits
 from ledger.policy import Policy
 from ledger.replay import Progress
 from ledger.writer import Writer, policy_digest
@@ -49,6 +49,8 @@ def open_exchange(
     RECORD_DAMAGED or SEQUENCE_GAP for a damaged journal, LEDGER_RESTORED or LEDGER_OLDER for a copy without a fork, and
     840 to 848 for what is amiss with a database server.
     """
+    limits = limits or Limits()
+    limits.check()
     if fork and readonly:
         raise Refused(Code.WRONG_TYPE, "readonly", readonly, "a fork is written")
     place = parse_target(target)
@@ -79,7 +81,7 @@ def open_exchange(
         parties.keep_only(commitments(writer.state))  # a crash may have left what was never recorded
     exchange = Exchange(
         store, writer, views, parties, Notary(store, path), snapshots, clock, writable=not readonly,
-        snapshot_facts=snapshot_facts, limits=limits or Limits(),
+        snapshot_facts=snapshot_facts, limits=limits,
         free_bytes=lambda: shutil.disk_usage(path.parent).free,
     )  # fmt: skip
     exchange.snapshot_if_due()

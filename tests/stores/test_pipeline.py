@@ -249,6 +249,16 @@ def test_a_full_queue_makes_callers_wait_or_refuses_by_code(ledger: Path, limits
     world.exchange.close()
 
 
+@pytest.mark.parametrize(
+    "limits", [Limits(submissions=0), Limits(commands=0), Limits(free_bytes=-1), Limits(when_full="drop")]
+)
+def test_limits_that_are_none_are_refused(ledger: Path, limits: Limits) -> None:
+    with pytest.raises(Refused) as refused:
+        resumed(ledger, limits=limits)
+    assert refused.value.code == Code.OUT_OF_RANGE
+    resumed(ledger).exchange.close()
+
+
 def test_tasks_wait_for_room_without_holding_up_their_loop(ledger: Path) -> None:
     world = resumed(ledger, limits=Limits(submissions=2))
     submit_from_tasks(world, at_one_time(330, 60), 30)
