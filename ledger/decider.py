@@ -290,9 +290,16 @@ def merged(segments: list[Segment]) -> Iterator[Segment]:
             waiting.append(segment)
             continue
         if waiting:
-            topics = [topic for topic in rows.PAGE_DTYPES if any(topic in part.pages for part in waiting)]
-            pages = {t: np.concatenate([part.pages[t] for part in waiting if t in part.pages]) for t in topics}
-            yield Segment([], pages, [row for part in waiting for row in part.submissions])
+            pages: dict[str, list[Array]] = {}
+            for part in waiting:
+                for topic, page in part.pages.items():
+                    pages.setdefault(topic, []).append(page)
+            joined = {  # in the order of topics; a large page that stands alone is not copied
+                topic: pages[topic][0] if len(pages[topic]) == 1 else np.concatenate(pages[topic])
+                for topic in rows.PAGE_DTYPES
+                if topic in pages
+            }
+            yield Segment([], joined, [row for part in waiting for row in part.submissions])
             waiting = []
         if segment is not None:
             yield segment
