@@ -57,7 +57,7 @@ class Decider:
         if isinstance(submission.content, np.ndarray) and submission.linked:
             self.decide_linked_orders(submission.content, row["actor_number"])
         elif isinstance(submission.content, np.ndarray):
-            self.decide_readings(submission.content, row["actor_number"])
+            self.decide_array(submission.content, row["actor_number"])
         elif submission.linked:
             self.decide_linked(submission.content)
         else:
@@ -152,9 +152,13 @@ class Decider:
         self._submissions.append(row)
         return row
 
-    def decide_readings(self, content: Array, actor: int) -> None:
-        """A batch of readings: one compiled call, or a few where holdings come up."""
+    def decide_array(self, content: Array, actor: int) -> None:
+        """Orders or readings of one submission: one compiled call, or a few where holdings come up."""
         state, content = self.state, plain(content)
+        if content.dtype == rows.ORDER:
+            state.reserve(orders=len(content))
+            decide_orders(state.books, state.tape, state.accounts, state.market, state.journal, content, actor)
+            return
         state.reserve(readings=len(content))
         done = 0
         while done < len(content):
@@ -182,9 +186,8 @@ class Decider:
     def decide_linked_orders(self, content: Array, actor: int) -> None:
         """All orders accepted or none: when one is refused, the others are refused with LINKED_REFUSED."""
         self.cut()
-        state, content, before = self.state, plain(content), copy.deepcopy(self.state)
-        state.reserve(orders=len(content))
-        decide_orders(state.books, state.tape, state.accounts, state.market, state.journal, content, actor)
+        content, before = plain(content), copy.deepcopy(self.state)
+        self.decide_array(content, actor)
         decided = self.state.journal.orders[: len(content)]
         if (decided["status"] != Status.REJECTED).all():
             return
