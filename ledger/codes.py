@@ -175,6 +175,8 @@ class Code(IntEnum):
     EXPORT_DAMAGED = 864, "the export is not what its manifest says", "导出文件与清单不符"
     LEDGER_EXISTS = 865, "there is a ledger here already", "账本已存在"
     EXPORT_FAILED = 866, "the export could not be written; nothing of it is left", "导出失败，未留下任何文件"
+    QUEUE_FULL = 870, "too much waits for the writer", "待处理提交过多"
+    DISK_NEARLY_FULL = 871, "the disk is nearly full: nothing is accepted until there is room", "磁盘空间不足，暂停受理"
     # 900-999 policy
     POLICY_INVALID = 900, "the policy file breaks a rule", "政策文件不合规"
     POLICY_DIFFERS = (

@@ -24,7 +24,7 @@ from ledger.eligibility import (
 )
 from ledger.offers import NO_LIMIT, escrow, link_offer, money_row
 from ledger.settle import settle_removals, settle_trades
-from ledger.tables import AT_NS, N_ORDERS, NEXT_EXPIRY, NEXT_SEQ
+from ledger.tables import AT_NS, N_ORDERS, N_REMOVALS, N_TRADES, NEXT_EXPIRY, NEXT_SEQ
 from matching import index
 from matching.book import NONE
 from matching.commands import (
@@ -293,6 +293,39 @@ def decide_orders(books: Any, tape: Any, accounts: Any, market: Any, journal: An
             decide_change(books, tape, accounts, market, journal, fact, order, actor)
         else:
             fact["code"] = UNKNOWN_ACTION
+
+
+RUN = np.dtype(
+    [(name, "<i8") for name in (
+        "seq", "facts", "actor", "party", "first", "orders", "orders_end", "trades_end", "removals_end"
+    )]
+)  # fmt: skip
+"""A submission of orders in a run: given are its actor, whose holder he acts for, and where its orders lie; the loop
+
+notes its `seq`, how many facts it left, and how far the journal's columns reach behind it."""
+
+
+@kernel
+def decide_run(books: Any, tape: Any, accounts: Any, market: Any, journal: Any, orders: Any, run: Any, at: int) -> int:
+    """Decide submissions of orders from `at` on, whose own fact is numbered already; returns where the run stopped.
+
+    It goes on to the next one, whose fact takes a number before its orders, unless something must expire first.
+    """
+    while True:
+        one = run[at]
+        market.actor[one["actor"]]["party"] = one["party"]
+        decide_orders(
+            books, tape, accounts, market, journal, orders[one["first"] : one["first"] + one["orders"]], one["actor"]
+        )
+        one["facts"] = journal.clock[NEXT_SEQ] - one["seq"]
+        one["orders_end"] = journal.counts[N_ORDERS]
+        one["trades_end"] = journal.counts[N_TRADES]
+        one["removals_end"] = journal.counts[N_REMOVALS]
+        at += 1
+        if at == len(run) or journal.clock[NEXT_EXPIRY] <= journal.clock[AT_NS]:
+            return at
+        run[at]["seq"] = journal.clock[NEXT_SEQ]
+        journal.clock[NEXT_SEQ] += 1
 
 
 @kernel

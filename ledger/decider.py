@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from ledger.acts import ACTS, founding_facts
 from ledger.answers import Answer, Segment, make_answer
 from ledger.codes import Code, Refused
 from ledger.commands import Command, Role
-from ledger.decide import decide_orders, refuse_orders
+from ledger.decide import RUN, decide_orders, decide_run, refuse_orders
 from ledger.expiry import expire, roll_sessions, withdraw_orders_of
 from ledger.fold import apply_fact, ensure_holdings_of
 from ledger.journal.pages import submission_rows
@@ -22,6 +22,8 @@ from ledger.state import State
 from ledger.submissions import Submission
 from ledger.tables import AT_NS, NEXT_SEQ, Array
 from matching.types import Status
+
+NOTHING: Final = {topic: np.zeros(0, dtype) for topic, dtype in rows.PAGE_DTYPES.items()}
 
 
 class Decider:
@@ -43,6 +45,8 @@ class Decider:
 
     def decide(self, submission: Submission, digest: bytes, now_ns: int) -> Answer:
         """Decide one well-formed submission, of this content digest, at max(last, `now_ns`) (K2); returns its facts."""
+        if are_orders(submission):
+            return self.decide_orders([(submission, digest)], now_ns)[0]
         state = self.state
         state.journal.clock[AT_NS] = max(state.at_ns, now_ns)
         first_seq = state.next_seq
@@ -62,6 +66,48 @@ class Decider:
         row["facts"] = state.next_seq - first_seq
         self.cut()
         return make_answer(first_seq, state.next_seq - 1, state.at_ns, self.segments[start:])
+
+    def decide_orders(self, run: Sequence[tuple[Submission, bytes]], now_ns: int) -> list[Answer]:
+        """Decide batches of orders with their content digests, one after the other, all at one time.
+
+        The same facts as `decide` gives one by one, in one compiled call: it stops where an order of the run itself
+        has run out before the next submission begins.
+        """
+        state = self.state
+        state.journal.clock[AT_NS] = max(state.at_ns, now_ns)
+        orders, table = joined_orders([submission.content for submission, _ in run]), self.number_run(run)
+        answers: list[Answer] = []
+        while len(answers) < len(run):
+            at, start = len(answers), len(self.segments)
+            submission, digest = run[at]
+            first_seq, row = state.next_seq, self.open_submission(submission, digest)
+            roll_sessions(state)
+            expire(state, first_seq, self.emit)
+            table["seq"][at] = first_seq
+            state.reserve(orders=len(orders) - int(table["first"][at]))
+            done = decide_run(
+                state.books, state.tape, state.accounts, state.market, state.journal, orders, table, at
+            )  # fmt: skip
+            decided = table[at:done]
+            row["facts"] = int(decided["facts"][0])
+            for (one, digest), seq, facts_of, actor in zip(
+                run[at + 1 : done], *(decided[name][1:].tolist() for name in ("seq", "facts", "actor")), strict=True
+            ):
+                self._submissions.append(submission_row(one, digest, seq, state.at_ns, facts_of, actor))
+            self.cut()
+            last = self.segments[-1]
+            answers.append(make_answer(first_seq, first_seq + row["facts"] - 1, state.at_ns, self.segments[start:]))
+            answers += answers_of(decided, last, state.at_ns)
+        return answers
+
+    def number_run(self, run: Sequence[tuple[Submission, bytes]]) -> Array:
+        """What the compiled loop is told of each submission of a run, as RUN rows; new actors get their numbers."""
+        state, table = self.state, np.zeros(len(run), RUN)
+        sizes = np.array([len(submission.content) for submission, _ in run])
+        table["orders"], table["first"] = sizes, np.cumsum(sizes) - sizes
+        table["actor"] = [know_actor(state, submission.actor, submission.role) for submission, _ in run]
+        table["party"] = [party_of(state, submission.actor, submission.role) for submission, _ in run]
+        return table
 
     def drafts(self, page_facts: int) -> Iterator[Draft]:
         """The records of the commit, in an order in which every prefix of segments is dense in `seq`."""
@@ -100,27 +146,15 @@ class Decider:
     def open_submission(self, submission: Submission, digest: bytes) -> dict[str, Any]:
         """The fact of the submission itself; it knows how many facts follow once they are decided."""
         state = self.state
-        row = {
-            "seq": state.next_seq,
-            "at_ns": state.at_ns,
-            "facts": 0,
-            "commands": len(submission.content),
-            "actor_number": know_actor(state, submission.actor, submission.role),
-            "role": int(submission.role),
-            "content": digest,
-            "actor": submission.actor.encode(),
-            "approver": submission.approver.encode(),
-            "command_id": submission.command_id.encode(),
-        }
+        actor = know_actor(state, submission.actor, submission.role)
+        row = submission_row(submission, digest, state.next_seq, state.at_ns, 0, actor)
         state.journal.clock[NEXT_SEQ] += 1
         self._submissions.append(row)
         return row
 
     def decide_array(self, content: Array, actor: int) -> None:
-        """Orders or readings: one compiled call."""
-        state = self.state
-        if not (content.flags.c_contiguous and content.flags.writeable):
-            content = content.copy()  # kernels are compiled for plain arrays
+        """Orders or readings of one submission: one compiled call, or a few where holdings come up."""
+        state, content = self.state, plain(content)
         if content.dtype == rows.ORDER:
             state.reserve(orders=len(content))
             decide_orders(state.books, state.tape, state.accounts, state.market, state.journal, content, actor)
@@ -152,7 +186,7 @@ class Decider:
     def decide_linked_orders(self, content: Array, actor: int) -> None:
         """All orders accepted or none: when one is refused, the others are refused with LINKED_REFUSED."""
         self.cut()
-        before = copy.deepcopy(self.state)
+        content, before = plain(content), copy.deepcopy(self.state)
         self.decide_array(content, actor)
         decided = self.state.journal.orders[: len(content)]
         if (decided["status"] != Status.REJECTED).all():
@@ -160,7 +194,7 @@ class Decider:
         codes = np.where(decided["status"] == Status.REJECTED, decided["code"], Code.LINKED_REFUSED)
         self.state.restore(before)
         self.state.reserve(orders=len(content))
-        refuse_orders(self.state.journal, np.ascontiguousarray(content), codes.astype(np.int64), actor)
+        refuse_orders(self.state.journal, content, codes.astype(np.int64), actor)
 
     def decide_linked(self, content: Sequence[Command]) -> None:
         """All commands or none: when one is refused, the others leave a refusal that says so."""
@@ -191,9 +225,64 @@ def know_actor(state: State, name: str, role: Role) -> int:
         state.actors.append(name)
         state.register("actor", name, number)
         state.grow_registers()
-    party = state.numbers.get(("party", name), -2) if role == Role.HOLDER else -1
-    state.market.actor["party"][number] = party
+    state.market.actor["party"][number] = party_of(state, name, role)
     return number
+
+
+def party_of(state: State, name: str, role: Role) -> int:
+    """The holder as whom alone an actor may act, -1 for any, -2 for none."""
+    return state.numbers.get(("party", name), -2) if role == Role.HOLDER else -1
+
+
+def are_orders(submission: Submission) -> bool:
+    """Whether a submission is a batch of orders that stand each for itself."""
+    content = submission.content
+    return isinstance(content, np.ndarray) and content.dtype == rows.ORDER and not submission.linked
+
+
+def plain(content: Array) -> Array:
+    """The array as kernels are compiled for it."""
+    return content if content.flags.c_contiguous and content.flags.writeable else content.copy()
+
+
+def joined_orders(contents: Sequence[Any]) -> Array:
+    """The orders of several submissions in one array."""
+    if len(contents) == 1:
+        return plain(contents[0])
+    packed = bytearray().join([content.tobytes() for content in contents])  # faster than joining many small arrays
+    return np.frombuffer(packed, rows.ORDER)
+
+
+def submission_row(
+    submission: Submission, digest: bytes, seq: int, at_ns: int, facts_of: int, actor: int
+) -> dict[str, Any]:
+    """The fact of a submission."""
+    return {
+        "seq": seq,
+        "at_ns": at_ns,
+        "facts": facts_of,
+        "commands": len(submission.content),
+        "actor_number": actor,
+        "role": int(submission.role),
+        "content": digest,
+        "actor": submission.actor.encode(),
+        "approver": submission.approver.encode(),
+        "command_id": submission.command_id.encode(),
+    }
+
+
+def answers_of(decided: Array, segment: Segment, at_ns: int) -> list[Answer]:
+    """The answers of all submissions of a run but the first, as parts of the pages that they share."""
+    orders, trades, removals, readings, uses = (segment.pages.get(topic, NOTHING[topic]) for topic in rows.PAGE_DTYPES)
+    before = decided[0]
+    o, t, r = int(before["orders_end"]), int(before["trades_end"]), int(before["removals_end"])
+    made = []
+    columns = (decided[name][1:].tolist() for name in ("seq", "facts", "orders_end", "trades_end", "removals_end"))
+    for seq, facts_of, o_end, t_end, r_end in zip(*columns, strict=True):
+        last = seq + facts_of - 1
+        made.append(Answer(seq, last, at_ns, orders[o:o_end], trades[t:t_end], removals[r:r_end], readings, uses, []))
+        o, t, r = o_end, t_end, r_end
+    return made
 
 
 def merged(segments: list[Segment]) -> Iterator[Segment]:
@@ -204,9 +293,16 @@ def merged(segments: list[Segment]) -> Iterator[Segment]:
             waiting.append(segment)
             continue
         if waiting:
-            topics = [topic for topic in rows.PAGE_DTYPES if any(topic in part.pages for part in waiting)]
-            pages = {t: np.concatenate([part.pages[t] for part in waiting if t in part.pages]) for t in topics}
-            yield Segment([], pages, [row for part in waiting for row in part.submissions])
+            pages: dict[str, list[Array]] = {}
+            for part in waiting:
+                for topic, page in part.pages.items():
+                    pages.setdefault(topic, []).append(page)
+            joined = {  # in the order of topics; a large page that stands alone is not copied
+                topic: pages[topic][0] if len(pages[topic]) == 1 else np.concatenate(pages[topic])
+                for topic in rows.PAGE_DTYPES
+                if topic in pages
+            }
+            yield Segment([], joined, [row for part in waiting for row in part.submissions])
             waiting = []
         if segment is not None:
             yield segment

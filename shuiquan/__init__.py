@@ -26,6 +26,7 @@ from ledger.commands import (
     VerifySaving,
 )
 from ledger.forks import Fork
+from ledger.limits import Limits
 from ledger.rows import ORDER, READING
 from matching.types import Action, OrderType, Reason, SelfTrade, Side, Status, TimeInForce
 from shuiquan.config import districts
@@ -47,6 +48,7 @@ __all__ = [
     "Fork",
     "InstallMeter",
     "IssueRight",
+    "Limits",
     "OpenMarket",
     "OrderType",
     "Person",

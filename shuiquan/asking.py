@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -38,12 +38,15 @@ class Asking(ABC):
     _store: Store
     _views: Views
     _last_seq = EVER  # nothing behind it is told
-    _committed: threading.Condition
 
     @property
     @abstractmethod
     def state(self) -> State:
         """The state, to be read only."""
+
+    @abstractmethod
+    def _still(self) -> AbstractContextManager[None]:
+        """Within it the state holds what is durable and does not change."""
 
     @abstractmethod
     def _catch_up(self) -> None:
@@ -79,18 +82,18 @@ class Asking(ABC):
 
     def state_hash(self) -> str:
         """SHA-256 of the logical state; a replay of the same facts gives the same (contract K11)."""
-        with self._committed:
+        with self._still():
             return state_hash(self.state)
 
     def totals(self) -> dict[int, int]:
         """The trial balance: the sum over all accounts by unit, zero in each."""
-        with self._committed:
+        with self._still():
             return self.state.totals()
 
     def depth(self, instrument: str, levels: int = 10) -> Depth:
         """The best price levels of an instrument, as rows of (price in ticks, lots, orders)."""
         book = self.instrument(instrument)
-        with self._committed:
+        with self._still():
             bids, asks = (level_rows(self.state.books, book, side, levels, None) for side in Side)
         return Depth(bids, asks)
 
@@ -191,7 +194,6 @@ class AsOf(Asking):
         self.at_ns = at_ns
         self._store = store
         self._state = State()
-        self._committed = threading.Condition()
         self._views = Views(None, read_models(policy))
         try:
             self._views.fold(self._replayed(progress))
@@ -214,6 +216,10 @@ class AsOf(Asking):
     def state(self) -> State:
         """The state at that time, to be read only."""
         return self._state
+
+    def _still(self) -> AbstractContextManager[None]:
+        """It never changes."""
+        return nullcontext()
 
     def _catch_up(self) -> None:
         """Nothing to do: what was known then does not change."""

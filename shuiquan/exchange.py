@@ -6,6 +6,8 @@ import copy
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -23,6 +25,8 @@ from ledger.decider import Decider
 from ledger.feed import Told, feed
 from ledger.journal.records import canonical_facts
 from ledger.journal.store import Store
+from ledger.limits import Limits
+from ledger.pipeline import Load, Pipeline
 from ledger.replay import Progress, read_chain
 from ledger.state import State
 from ledger.statehash import state_hash
@@ -53,7 +57,8 @@ class Exchange(Asking):
 
     def __init__(
         self, store: Store, writer: Writer, views: Views, parties: PartyRegister, notary: Notary,
-        snapshots: Snapshots, clock: Clock, *, writable: bool, snapshot_facts: int,
+        snapshots: Snapshots, clock: Clock, *, writable: bool, snapshot_facts: int, limits: Limits,
+        free_bytes: Callable[[], int],
     ) -> None:  # fmt: skip
         """Put together by `shuiquan.open`."""
         self._store, self._writer, self._views, self._parties = store, writer, views, parties
@@ -62,6 +67,7 @@ class Exchange(Asking):
         self._clock = clock
         self._writable = writable
         self._committed = threading.Condition()
+        self._pipeline = Pipeline(writer, clock, limits, free_bytes, self._settle_persons, self._tell_followers)
 
     # submitting
 
@@ -85,9 +91,26 @@ class Exchange(Asking):
         COMMIT_FAILED when the store failed: reopen the ledger and repeat the command id to learn the outcome.
         """
         (answer,) = self.submit_many([Submission(listed(content), actor, role, command_id, approver, linked)])
-        if isinstance(answer, Refused):
-            raise answer
-        return answer
+        return accepted(answer)
+
+    async def submit_async(
+        self,
+        content: Command | Content,
+        *,
+        actor: str,
+        role: Role,
+        command_id: str,
+        approver: str = "",
+        linked: bool = False,
+    ) -> Answer:
+        """As `submit`, for a task of asyncio: what many tasks submit shares commits, and the loop runs on meanwhile.
+
+        A cancelled task no longer waits, but what it submitted is decided: repeat the command id to learn the outcome.
+        """
+        self._check_writable()
+        submission = Submission(listed(content), actor, role, command_id, approver, linked)
+        (answer,) = await self._pipeline.submit_async([submission])
+        return accepted(answer)
 
     def submit_many(self, submissions: Sequence[Submission]) -> list[Answer | Refused]:
         """Submit what several callers have waiting, in order and in one durable commit.
@@ -95,20 +118,35 @@ class Exchange(Asking):
         Gives an answer or a refusal for each. Raises Refused (COMMIT_FAILED) as `submit` does.
         """
         self._check_writable()
-        with self._committed:  # one at a time, from whatever thread
-            try:
-                answers = self._writer.commit(submissions, self._clock())
-            finally:
-                if self._parties.unsettled:
-                    self._parties.keep_only(commitments(self.state))
+        return self._pipeline.submit(submissions)
+
+    def submit_ahead(self, submissions: Sequence[Submission]) -> Future[list[Answer | Refused]]:
+        """As `submit_many`, but returns at once with the future of the answers: the caller may submit more meanwhile.
+
+        Submissions of one thread are decided in the order in which it gave them.
+        """
+        self._check_writable()
+        return self._pipeline.put(submissions)
+
+    @property
+    def load(self) -> Load:
+        """How much waits, is on its way, was committed and was refused since the ledger was opened."""
+        return self._pipeline.load
+
+    def _settle_persons(self) -> None:
+        """Drop personal data of registrations that were refused; called when their facts are decided."""
+        if self._parties.unsettled:
+            self._parties.keep_only(commitments(self.state))
+
+    def _tell_followers(self) -> None:
+        with self._committed:
             self._committed.notify_all()
-        return answers
 
     def preview(self, content: Command | Content, *, actor: str, role: Role, approver: str = "") -> Answer:
         """What a submission would lead to, decided on a copy of the state: nothing is recorded or changed."""
         submission = Submission(listed(content), actor, role, "preview", approver)
         check_submission(submission)
-        with self._committed:
+        with self._still():
             state = copy.deepcopy(self.state)
         digest = content_digest(submission)
         return Decider(state).decide(submission._replace(content=sealed(submission.content)), digest, self._clock())
@@ -122,7 +160,7 @@ class Exchange(Asking):
 
     @property
     def state(self) -> State:
-        """The state, to be read only, and not while another thread submits."""
+        """The state, to be read only, and not while submissions wait for answers: it may be ahead of the disk."""
         return self._writer.state
 
     @property
@@ -132,8 +170,12 @@ class Exchange(Asking):
 
     def answer(self, actor: str, command_id: str) -> Answer | None:
         """What a submission was answered, None when no such command id of this actor is recorded."""
-        with self._committed:
+        with self._still():
             return self._writer.answer(actor, command_id)
+
+    def _still(self) -> AbstractContextManager[None]:
+        """Submissions wait meanwhile, once those on their way are durable."""
+        return self._pipeline.still()
 
     def _catch_up(self) -> None:
         """Bring the read models up to the last durable position."""
@@ -217,7 +259,7 @@ class Exchange(Asking):
         Raises Refused: JOURNAL_SHORTER or CHECKPOINT_DIFFERS when the sink has another history of this ledger,
         SINK_FAILED, KEY_INVALID.
         """
-        with self._committed:
+        with self._still():
             reached = Reached(self.position, self.state.next_seq - 1, state_hash(self.state))
         return self._notary.checkpoint(sink, self._clock(), reached, progress)
 
@@ -240,7 +282,7 @@ class Exchange(Asking):
 
         Submissions wait while it is packed. Raises Refused (SNAPSHOT_NOT_WRITTEN).
         """
-        with self._committed:
+        with self._still():
             return self._snapshots.write(self._writer.snapshot(), self._store)
 
     def snapshot_if_due(self) -> None:
@@ -254,7 +296,8 @@ class Exchange(Asking):
                 LOG.warning("no snapshot: %s", refusal)
 
     def close(self) -> None:
-        """Close the ledger; the next writer may open it."""
+        """Close the ledger once all that waits is answered; the next writer may open it."""
+        self._pipeline.close()
         self.snapshot_if_due()
         self._writer.close()
         self._views.close()
@@ -274,6 +317,13 @@ class Exchange(Asking):
 def listed(content: Command | Content) -> Content:
     """One command as a list of one."""
     return [content] if isinstance(content, Command) else content
+
+
+def accepted(answer: Answer | Refused) -> Answer:
+    """The answer, or its refusal raised."""
+    if isinstance(answer, Refused):
+        raise answer
+    return answer
 
 
 def commitments(state: State) -> set[bytes]:

@@ -14,6 +14,7 @@ from ledger.codes import Code, Refused
 from ledger.forks import Fork, fork_submission, refuse_copy
 from ledger.journal.pages import MAX_PAGE_FACTS
 from ledger.journal.store import ForkDue
+from ledger.limits import Limits
 from ledger.policy import Policy
 from ledger.replay import Progress
 from ledger.writer import Writer, policy_digest
@@ -33,6 +34,7 @@ def open_exchange(
     progress: Progress | None = None,
     snapshot_facts: int = SNAPSHOT_FACTS,
     fork: Fork | None = None,
+    limits: Limits | None = None,
 ) -> Exchange:
     """Open a ledger, or make one with `policy` (the name of a built-in district, a TOML file, or a Policy).
 
@@ -40,12 +42,15 @@ def open_exchange(
     ledger the policy must be the one in force, or left out.
     `readonly` opens beside a running writer. `clock` gives UTC nanoseconds; `progress` is called while facts are read.
     A snapshot is written when a ledger is opened or closed with `snapshot_facts` facts or more behind the last one.
+    `limits` says how much may wait for the writer and how much room must be left on disk.
     `fork` lets a copy go on that was restored or is older than what is known; without it such a one is only read.
 
     Raises Refused: LEDGER_LOCKED when another process writes, LEDGER_MISSING, STORE_NOT_OURS, POLICY_DIFFERS,
     RECORD_DAMAGED or SEQUENCE_GAP for a damaged journal, LEDGER_RESTORED or LEDGER_OLDER for a copy without a fork, and
     840 to 848 for what is amiss with a database server.
     """
+    limits = limits or Limits()
+    limits.check()
     if fork and readonly:
         raise Refused(Code.WRONG_TYPE, "readonly", readonly, "a fork is written")
     place = parse_target(target)
@@ -76,7 +81,8 @@ def open_exchange(
         parties.keep_only(commitments(writer.state))  # a crash may have left what was never recorded
     exchange = Exchange(
         store, writer, views, parties, Notary(store, path), snapshots, clock, writable=not readonly,
-        snapshot_facts=snapshot_facts,
+        snapshot_facts=snapshot_facts, limits=limits,
+        free_bytes=lambda: shutil.disk_usage(path.parent).free,
     )  # fmt: skip
     exchange.snapshot_if_due()
     return exchange

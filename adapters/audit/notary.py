@@ -168,7 +168,7 @@ class Notary:
 
     def receipt(self, actor: str, command_id: str) -> str:
         """A signed note on a recorded submission. Raises Refused (NOT_RECORDED) where there is none."""
-        key = self._store.key(actor, command_id)
+        key = self._store.keys([(actor, command_id)]).get((actor, command_id))
         if key is None:
             raise Refused(Code.NOT_RECORDED, "command_id", command_id, f"one of {actor}")
         at_ns = read_answer(self._store, key).at_ns

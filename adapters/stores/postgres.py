@@ -282,13 +282,16 @@ class PostgresStore:
         )
         return Entry(*found[0]) if found else None
 
-    def key(self, actor: str, command_id: str) -> Key | None:
-        """The submission of this actor with this command id, if there was one."""
+    def keys(self, names: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Key]:
+        """Those of many submissions, named by actor and command id, that were recorded."""
+        names_of = [[name[part].encode() for name in names] for part in (0, 1)]
         found = self._select(
-            "SELECT content, first_seq, last_seq FROM shuiquan.submissions WHERE actor = %s AND command_id = %s",
-            actor.encode(), command_id.encode(),
-        )  # fmt: skip
-        return Key(actor, command_id, *found[0]) if found else None
+            "SELECT s.* FROM unnest(%s::bytea[], %s::bytea[]) AS wanted (actor, command_id) "
+            "JOIN shuiquan.submissions s USING (actor, command_id)",
+            *names_of,
+        )
+        made = [Key(actor.decode(), command_id.decode(), *rest) for actor, command_id, *rest in found]
+        return {(key.actor, key.command_id): key for key in made}
 
     def close(self) -> None:
         """Close all connections and let the next writer in."""

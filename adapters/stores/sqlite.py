@@ -178,10 +178,14 @@ class SQLiteStore:
         events = self._recorder.select_events(STREAM, desc=True, limit=1)
         return Entry(events[0].originator_version, events[0].topic, events[0].state) if events else None
 
-    def key(self, actor: str, command_id: str) -> Key | None:
-        """The submission of this actor with this command id, if there was one."""
-        found = self._one("SELECT * FROM submissions WHERE actor = ? AND command_id = ?", (actor, command_id))
-        return Key(*found) if found else None
+    def keys(self, names: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Key]:
+        """Those of many submissions, named by actor and command id, that were recorded."""
+        found: dict[tuple[str, str], Key] = {}
+        with self._datastore.transaction(commit=False) as cursor:
+            for name in names:
+                cursor.execute("SELECT * FROM submissions WHERE actor = ? AND command_id = ?", name)
+                found.update((name, Key(*row)) for row in cursor.fetchall())
+        return found
 
     def fork_due(self) -> ForkDue | None:
         """Whether this file is a copy from a backup, or lacks records of which the head file knows."""

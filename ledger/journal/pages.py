@@ -38,9 +38,15 @@ def text(column: tuple[str, str]) -> bool:
     return name in SUBMISSION_TEXTS and re.fullmatch(r"\|S[1-9][0-9]{0,2}", kind) is not None
 
 
-def encode_columns(rows: Array) -> bytes:
+def encode_columns(rows: Array) -> bytearray:
     """The columns of a structured array, one after the other."""
-    return b"".join(np.ascontiguousarray(rows[name]).tobytes() for name in rows.dtype.names or ())
+    names = rows.dtype.names or ()
+    body = bytearray(len(rows) * sum(rows.dtype[name].itemsize for name in names))
+    at = 0
+    for name in names:
+        np.frombuffer(body, rows.dtype[name], len(rows), at)[:] = rows[name]
+        at += len(rows) * rows.dtype[name].itemsize
+    return body
 
 
 @functools.lru_cache(maxsize=1024)

@@ -118,7 +118,7 @@ class Draft(NamedTuple):
     facts: int
     at_ns: int
     columns: tuple[tuple[str, str], ...]
-    body: bytes
+    body: bytes | bytearray
 
 
 def draft_fact(stamped: Stamped) -> Draft:
@@ -158,7 +158,7 @@ def chain(drafts: Iterable[Draft], previous: bytes, policy: int) -> Iterator[tup
             draft.columns,
         )
         packed = msgspec.msgpack.encode(header)
-        state = LENGTH.pack(len(packed)) + packed + draft.body
+        state = b"".join((LENGTH.pack(len(packed)), packed, draft.body))
         previous = hashlib.sha256(state).digest()
         yield draft.topic, state, previous
 

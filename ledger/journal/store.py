@@ -73,8 +73,8 @@ class Store(Protocol):
     def head(self) -> Entry | None:
         """The last record."""
 
-    def key(self, actor: str, command_id: str) -> Key | None:
-        """The submission of this actor with this command id, if there was one."""
+    def keys(self, names: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Key]:
+        """Those of many submissions, named by actor and command id, that were recorded."""
 
     def fork_due(self) -> ForkDue | None:
         """Whether this is a restored copy, or one that lacks records that were known: then it needs a fork first."""

@@ -53,7 +53,7 @@ def filled(path: Place | str, script: Script) -> World:
     return world
 
 
-def resumed(path: Place | str, **options: int) -> World:
+def resumed(path: Place | str, **options: Any) -> World:
     """Open a ledger that exists; command ids go on where no earlier one can be."""
     world = World(path, **options)
     world.count = 10_000
@@ -179,6 +179,12 @@ def play_aloud(path: Place | str, script: Script, moment: str, number: int) -> N
         sys.stdout.write(f"acknowledged {submission.command_id} {answer.first_seq} {answer.last_seq}\n")
         sys.stdout.flush()
     world.exchange.close()
+
+
+def acknowledged(lines: list[str]) -> dict[str, Span]:
+    """The submissions that were acknowledged, by command id."""
+    words = [line.split() for line in lines if line.startswith("acknowledged")]
+    return {name: (int(first), int(last)) for _, name, first, last in words}
 
 
 def stored(path: Place) -> list[Row]:

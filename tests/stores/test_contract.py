@@ -70,8 +70,9 @@ class Model:
             first = next((at for at, (_, end) in enumerate(self.spans) if end >= seq), count)
             assert list(store.entries_from_seq(seq)) == self.entries[first:]
         assert store.head() == (self.entries[-1] if self.entries else None)
-        for name in [*list(self.keys)[-3:], ("platform", "never")]:
-            assert store.key(*name) == self.keys.get(name)
+        names = [*list(self.keys)[-3:], ("platform", "never"), ("nobody", "s1")]
+        assert store.keys(names) == {name: self.keys[name] for name in names if name in self.keys}
+        assert store.keys([]) == {}
 
 
 def random_appends(seed: int, count: int, *, with_keys: bool = True) -> Iterator[Append]:
@@ -291,12 +292,12 @@ def test_any_text_is_a_key_of_its_own(home: Home) -> None:
         store.append(0, [("a/1", b"")], [(1, len(keys))], keys[::2])
         for at in range(1, len(keys), 2):
             if at % 50 == 1:
-                assert store.key(*keys[at][:2]) is None
+                assert not store.keys([keys[at][:2]])
         store.append(1, [("a/1", b"")], [(1, len(keys))], keys[1::2])
         with pytest.raises(UnicodeEncodeError):
             store.append(2, [("a/1", b"")], [(1, 1)], [Key("\ud800", "c", bytes(32), 1, 1)])
     with opened(place, writable=False) as store:
-        assert [store.key(*key[:2]) for key in keys] == keys
+        assert store.keys([key[:2] for key in keys]) == {key[:2]: key for key in keys}
         assert len(list(store.entries())) == 2
 
 

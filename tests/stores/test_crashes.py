@@ -20,6 +20,7 @@ from tests.stores.ledgers import (
     WRITTEN,
     Script,
     Span,
+    acknowledged,
     facts_hash,
     finished,
     recorded,
@@ -90,12 +91,6 @@ def kill_when(child: subprocess.Popen[str], path: Place, moment: str, number: in
         child.kill()
     _, rest = finished(child)
     return lines + rest
-
-
-def acknowledged(lines: list[str]) -> dict[str, Span]:
-    """The submissions that were acknowledged, by command id."""
-    words = [line.split() for line in lines if line.startswith(AFTER_ACKNOWLEDGED)]
-    return {name: (int(first), int(last)) for _, name, first, last in words}
 
 
 def crash(path: Place, seed: int, moment: str, number: int) -> dict[str, Span]:
