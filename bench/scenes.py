@@ -137,7 +137,7 @@ def measure_memory(count: int) -> Memory:
     for part in batches(new_orders(count, 1, side=Side.SELL, price=rng.integers(1, 65_536, count), quantity=1)):
         book.process(part)
     arrays = book._books  # noqa: SLF001 - the arrays are what is measured
-    sizes = {"orders": arrays.orders.nbytes, "standing": arrays.standing.nbytes, "ids": arrays.ids.nbytes}
+    sizes = {name: getattr(arrays, name).nbytes for name in ("orders", "standing", "links", "ids")}
     return Memory(len(book), sizes)
 
 

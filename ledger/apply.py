@@ -17,10 +17,12 @@ from ledger.settle import post_trade
 from ledger.tables import N_ORDERS, N_READINGS, N_REMOVALS, N_TRADES, N_USES, NEVER, NEXT_EXPIRY
 from matching import index
 from matching.book import NONE, use_headroom
-from matching.commands import GTC, GTD, IOC, NEW, REJECTED, REPLACE, limit_level
+from matching.commands import NEW, REJECTED, REPLACE
+from matching.ladder import rank_of
 from matching.queue import (
     BUY,
     SELL,
+    book_of,
     conditions_of,
     enqueue,
     lane_of,
@@ -30,6 +32,7 @@ from matching.queue import (
     unlink,
     with_self_trade,
 )
+from matching.refusals import GTC, GTD, IOC, limit_rank, own_rank
 
 
 @kernel
@@ -52,15 +55,13 @@ def apply_new(books: Any, accounts: Any, market: Any, journal: Any, fact: Any) -
     order = books.orders[slot]
     order["owner"] = accounts.account[row]["owner"] + 1
     order["quantity"] = fact["quantity"]
-    order["level"] = limit_level(books, book, side, fact["order_type"], fact["price"])
-    order["book"] = book
-    order["lane"] = lane_of(books, book, side, np.int64(fact["zone"]))
     order["conditions"] = conditions_of(
         np.int64(GTD if fact["expires_at_ns"] > 0 else GTC), np.int64(fact["post_only"]), np.int64(fact["self_trade"])
     )
     books.standing[slot]["expires_at_ns"] = fact["expires_at_ns"]
     books.book[book]["last_order_id"] = fact["order_id"]
-    enqueue(books, slot)
+    rank = own_rank(books, book, limit_rank(books, book, side, fact["order_type"], fact["price"]))
+    enqueue(books, slot, lane_of(books, book, side, np.int64(fact["zone"])), rank)
     set_terms(market, slot, fact, row, fact["escrowed"], np.int64(fact["actor"]))
     market.terms[slot]["fee_ppm"] = fact["fee_ppm"]
     escrow(accounts, row, side, fact["escrowed"])
@@ -77,21 +78,20 @@ def apply_replace(books: Any, accounts: Any, market: Any, fact: Any) -> None:
     """Change a live order; a smaller quantity comes with its removal."""
     slot = index.find(books, fact["order_id"])
     order, terms = books.orders[slot], market.terms[slot]
-    book, side = np.int64(order["book"]), side_of(books, slot)
+    book, side = book_of(books, slot), side_of(books, slot)
     escrow(accounts, np.int64(terms["account"]), side, fact["escrowed"])
     if side == BUY:
         terms["escrow"] += fact["escrowed"]
-    level, quantity = np.int64(order["level"]), order["quantity"]
+    rank, quantity = np.int64(order["rank"]), order["quantity"]
     if fact["price"] != 0:
-        level = fact["price"] - books.book[book]["min_price"]
+        rank = rank_of(books, order["lane"], fact["price"])
         terms["limit_fen"] = fact["price"] * market.instrument[book]["tick_fen"]
-    if level == order["level"] and fact["quantity"] <= quantity:
+    if rank == order["rank"] and fact["quantity"] <= quantity:
         return
     unlink(books, slot)
-    order["level"] = level
     order["conditions"] = with_self_trade(np.int64(order["conditions"]), np.int64(fact["self_trade"]))
     order["quantity"] = max(quantity, fact["quantity"])
-    enqueue(books, slot)
+    enqueue(books, slot, order["lane"], rank)
 
 
 @kernel

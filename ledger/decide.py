@@ -31,28 +31,30 @@ from matching.commands import (
     CANCEL,
     CANCELLED,
     CANCELLED_BY_OWNER,
-    FOREIGN_ORDER,
-    GTD,
-    MARKET,
     NEW,
-    QUANTITY_NOT_POSITIVE,
     REDUCE,
     REDUCED,
     REDUCED_BY_OWNER,
     REJECTED,
     REPLACE,
     UNKNOWN_ACTION,
-    UNKNOWN_ORDER,
-    UNKNOWN_SIDE,
     cancel,
-    entry_refusal,
-    form_refusal,
     place,
     reduce,
     replace,
+)
+from matching.queue import BUY, SELL, book_of, side_of, zone_of
+from matching.refusals import (
+    FOREIGN_ORDER,
+    GTD,
+    MARKET,
+    QUANTITY_NOT_POSITIVE,
+    UNKNOWN_ORDER,
+    UNKNOWN_SIDE,
+    entry_refusal,
+    form_refusal,
     replace_refusal,
 )
-from matching.queue import BUY, SELL, side_of, zone_of
 from matching.types import TimeInForce
 
 DAY = int(TimeInForce.DAY)
@@ -140,7 +142,7 @@ def decide_new(
         journal.clock[NEXT_EXPIRY] = min(journal.clock[NEXT_EXPIRY], scratch["expires_at_ns"])
     settle_trades(books, tape, accounts, market, journal, instrument, slot, side, order["quantity"])
     own_leaves = order["quantity"] - filled
-    settle_removals(tape, accounts, market, journal, instrument, order_id, side, own_leaves, order_id, False)
+    settle_removals(tape, accounts, market, journal, instrument, order_id, slot, side, own_leaves, order_id, False)
     write_outcome(fact, status, code, filled, leaves)
 
 
@@ -164,7 +166,7 @@ def decide_change(
         fact["code"] = UNKNOWN_ORDER
         return
     live = books.orders[slot]
-    instrument, side = np.int64(live["book"]), side_of(books, slot)
+    instrument, side = book_of(books, slot), side_of(books, slot)
     row = np.int64(market.terms[slot]["account"])
     fact["instrument"] = instrument
     fact["side"] = side
@@ -189,7 +191,7 @@ def decide_change(
     else:
         leaves = reduce(books, tape, slot, order["quantity"], REDUCED_BY_OWNER, np.int64(0))
         write_outcome(fact, (REDUCED if leaves > 0 else CANCELLED), NONE, np.int64(0), leaves)
-    settle_removals(tape, accounts, market, journal, instrument, order_id, side, own_leaves, fact["seq"], False)
+    settle_removals(tape, accounts, market, journal, instrument, order_id, slot, side, own_leaves, fact["seq"], False)
 
 
 @kernel
@@ -198,7 +200,7 @@ def decide_replace(
 ) -> None:
     """Replace a live order: judge, move escrow, then change it; a refused replace changes nothing (K23)."""
     live = books.orders[slot]
-    instrument, side, old = np.int64(live["book"]), side_of(books, slot), live["quantity"]
+    instrument, side, old = book_of(books, slot), side_of(books, slot), live["quantity"]
     terms = market.instrument[instrument]
     row = np.int64(market.terms[slot]["account"])
     mode = np.int64(order["self_trade"])
@@ -233,7 +235,9 @@ def decide_replace(
     status, code, filled, leaves, _ = replace(books, tape, slot, mode, order["price"], order["quantity"], np.int64(0))
     settle_trades(books, tape, accounts, market, journal, instrument, slot, side, quantity)
     own_leaves = max(old, quantity) - filled
-    settle_removals(tape, accounts, market, journal, instrument, order["order_id"], side, own_leaves, fact["seq"], True)
+    settle_removals(
+        tape, accounts, market, journal, instrument, order["order_id"], slot, side, own_leaves, fact["seq"], True
+    )
     write_outcome(fact, status, code, filled, leaves)
 
 

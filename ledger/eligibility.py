@@ -10,8 +10,8 @@ from ledger.compiled import kernel
 from ledger.offers import money_row
 from ledger.tables import AT_NS
 from matching.book import NONE
-from matching.commands import GTD, MARKET
 from matching.queue import BUY, SELL
+from matching.refusals import GTD, MARKET
 from matching.types import UNLIMITED, Reason
 
 EXPIRED, QUANTITY_TOO_LARGE = int(Reason.EXPIRED), int(Reason.QUANTITY_TOO_LARGE)

@@ -13,7 +13,7 @@ from ledger.codes import Code
 from ledger.compiled import kernel
 from ledger.tables import AT_NS, N_REMOVALS, NEXT_SEQ
 from matching.commands import reduce
-from matching.queue import BUY, SELL, side_of
+from matching.queue import BUY, SELL, book_of, side_of
 
 NO_LIMIT = -1  # limit of a market order
 IMMEDIATE = 0  # slot that holds the terms of an order which never rests
@@ -118,7 +118,7 @@ def withdraw(
 ) -> int:
     """Take `quantity` off a resting order for a reason of ours, with its fact. Returns the escrow given back."""
     order = books.orders[slot]
-    instrument, side, order_id = np.int64(order["book"]), side_of(books, slot), order["order_id"]
+    instrument, side, order_id = book_of(books, slot), side_of(books, slot), order["order_id"]
     row = np.int64(market.terms[slot]["account"])
     leaves = order["quantity"] - quantity
     released = freed_escrow(market.terms[slot], side, quantity, leaves, market.instrument[instrument]["lot_l"])
@@ -136,7 +136,7 @@ def withdraw_for_use(
     """Free at least `volume_l` litres of a holding's offers if there are so many, latest accepted first (K15)."""
     while volume_l > 0 and accounts.account[row]["last_offer"] != 0:
         slot = np.int64(accounts.account[row]["last_offer"])
-        lot_l = market.instrument[books.orders[slot]["book"]]["lot_l"]
+        lot_l = market.instrument[book_of(books, slot)]["lot_l"]
         lots = min((volume_l + lot_l - 1) // lot_l, books.orders[slot]["quantity"])
         volume_l -= withdraw(books, tape, accounts, market, journal, slot, lots, code, cause)
 

@@ -119,20 +119,21 @@ def next_fee(terms: Any, amount_fen: int) -> int:
 
 @kernel
 def settle_removals(
-    tape: Any, accounts: Any, market: Any, journal: Any, instrument: int, taker_id: int, side: int,
+    tape: Any, accounts: Any, market: Any, journal: Any, instrument: int, taker_id: int, taker: int, side: int,
     own_leaves: int, cause: int, replaced: bool,
 ) -> None:  # fmt: skip
     """Give back the escrow of what left the book without a trade, and write the facts.
 
     Facts of removals follow those of trades, so the order's own leaves are counted down from `own_leaves`, what its
-    trades left, however matching interleaved the two. When an order is replaced its escrow has moved already, so its
-    own reduction releases nothing (K23).
+    trades left, however matching interleaved the two; its terms stand in slot `taker`. When an order is replaced its
+    escrow has moved already, so its own reduction releases nothing (K23).
     """
     for at in range(tape.counts[1]):
         removal = tape.removals[at]
         slot = np.int64(tape.removal_slots[at])
         own_side, quantity, leaves = 1 - side, removal["quantity"], removal["leaves"]
         if removal["order_id"] == taker_id:
+            slot = np.int64(taker)
             own_leaves -= quantity
             own_side, leaves = side, own_leaves
         row = np.int64(market.terms[slot]["account"])

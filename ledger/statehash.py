@@ -13,7 +13,6 @@ import numpy as np
 from ledger.state import State
 from ledger.tables import AT_NS, NEXT_SEQ, Array
 from matching.types import Side
-from matching.walk import sides
 
 
 def state_hash(state: State) -> str:
@@ -72,15 +71,19 @@ def encode_accounts(state: State) -> bytes:
 
 def encode_orders(state: State) -> bytes:
     """Live orders by book, side, price and arrival, with what they owe; then each account's offers."""
-    live = np.flatnonzero(state.books.orders["order_id"])
-    orders, side = state.books.orders, sides(state.books, live)
-    order = np.lexsort((state.books.standing["arrival"][live], orders["level"][live], side, orders["book"][live]))
-    live, side = live[order], side[order]
-    terms = state.market.terms[live]
+    books, market = state.books, state.market
+    live = np.flatnonzero(books.orders["order_id"])
+    live = live[np.argsort(books.standing["arrival"][live], kind="stable")]
+    lanes, orders = books.lanes[books.orders["lane"][live]], books.orders[live]
+    prices = lanes["first_price"] + lanes["step"] * orders["rank"].astype(np.int64)
+    order = np.lexsort((prices, lanes["side"], lanes["book"]))  # stable: by arrival within
+    live, lanes, orders = live[order], lanes[order], orders[order]
+    entered: bytes = columns(lanes, ("book", "side", "zone")) + prices[order].tobytes()
+    entered += columns(orders, ("order_id", "owner", "quantity", "conditions"))
+    entered += books.standing["expires_at_ns"][live].tobytes()
+    terms = market.terms[live]
     owed = columns(terms, ("notional_fen", "limit_fen", "fee_ppm", "actor"))
-    escrows = np.where(side == Side.BUY, terms["escrow"], 0)
-    names = ("book", "lane", "level", "order_id", "owner", "quantity", "conditions")
-    entered: bytes = columns(orders[live], names) + state.books.standing["expires_at_ns"][live].tobytes()
+    escrows = np.where(lanes["side"] == Side.BUY, terms["escrow"], 0)
     return entered + owed + escrows.tobytes() + encode_chains(state)
 
 

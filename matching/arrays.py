@@ -7,9 +7,23 @@ import numpy as np
 import numpy.typing as npt
 
 from matching.book import Books, Tape
-from matching.index import reindex
-from matching.ladder import NO_LEVEL
-from matching.types import BOOK, LEVEL, MAX_CAPACITY, MAX_PRICE, ORDER, POOL, REMOVAL, STANDING, TRADE, UNLIMITED
+from matching.index import BLOCK_BITS, reindex
+from matching.ladder import NO_RANK
+from matching.types import (
+    BOOK,
+    LANE,
+    LEVEL,
+    MAX_CAPACITY,
+    MAX_LANES,
+    MAX_PRICE,
+    ORDER,
+    POOL,
+    REMOVAL,
+    STANDING,
+    TRADE,
+    UNLIMITED,
+    Side,
+)
 
 Array = npt.NDArray[Any]
 FIRST_SLOTS: Final = 1_022
@@ -31,14 +45,15 @@ def make_books(prices: Sequence[tuple[int, int]], headroom: Array, capacity: int
         raise ValueError(msg)
     books = Books(
         book=np.zeros(0, BOOK),
+        lanes=np.zeros(0, LANE),
         levels=np.zeros(0, LEVEL),
         words=np.zeros(0, np.uint64),
         summary=np.zeros(0, np.uint64),
-        best=np.zeros(0, np.int64),
         orders=np.zeros(1, ORDER),
         standing=np.zeros(1, STANDING),
         pool=np.zeros(1, POOL),
         ids=np.zeros(0, np.uint32),
+        links=np.zeros(0, np.uint32),
         headroom=headroom,
         cursors=np.zeros((3, len(headroom)), np.int64),
         netting=np.zeros((0, 0, 0), np.int64),
@@ -55,20 +70,27 @@ def with_book(books: Books, low: int, high: int) -> Books:
     if not 0 <= low <= high <= MAX_PRICE:
         msg = f"a book's prices must satisfy 0 <= {low} <= {high} <= {MAX_PRICE}"
         raise ValueError(msg)
-    zones, prices = len(books.headroom), high - low + 1
-    lanes, words = 2 * zones, -(-prices // 64)
-    summary = -(-words // 64)
-    shape = np.zeros(1, BOOK)
-    shape[0] = (
-        low, prices, zones, len(books.levels), len(books.words), words, len(books.summary), summary, len(books.best),
-        0, 0,
-    )  # fmt: skip
+    zones, prices, book = len(books.headroom), high - low + 1, len(books.book)
+    words = -(-prices // 64)
+    summary, count, at = -(-words // 64), 2 * zones, np.arange(2 * zones)
+    if len(books.lanes) + count > MAX_LANES:
+        msg = f"the books of a group have at most {MAX_LANES} lanes, two a zone each"
+        raise ValueError(msg)
+    shape, lanes = np.zeros(1, BOOK), np.zeros(count, LANE)
+    shape[0] = low, prices, zones, len(books.lanes), len(books.lanes) + zones, 0, 0
+    lanes["best"], lanes["book"], lanes["prices"], lanes["summary"] = NO_RANK, book, prices, summary
+    lanes["side"], lanes["zone"] = np.divmod(at, zones)
+    lanes["first_price"] = np.where(lanes["side"] == Side.BUY, high, low)
+    lanes["step"] = np.where(lanes["side"] == Side.BUY, -1, 1)
+    lanes["levels_at"] = len(books.levels) + at * prices
+    lanes["words_at"] = len(books.words) + at * words
+    lanes["summary_at"] = len(books.summary) + at * summary
     return books._replace(
         book=np.concatenate([books.book, shape]),
-        levels=np.concatenate([books.levels, np.zeros(lanes * prices, LEVEL)]),
-        words=np.concatenate([books.words, np.zeros(lanes * words, np.uint64)]),
-        summary=np.concatenate([books.summary, np.zeros(lanes * summary, np.uint64)]),
-        best=np.concatenate([books.best, np.full(lanes, NO_LEVEL, np.int64)]),
+        lanes=np.concatenate([books.lanes, lanes]),
+        levels=np.concatenate([books.levels, np.zeros(count * prices, LEVEL)]),
+        words=np.concatenate([books.words, np.zeros(count * words, np.uint64)]),
+        summary=np.concatenate([books.summary, np.zeros(count * summary, np.uint64)]),
     )
 
 
@@ -102,9 +124,10 @@ def with_slots(books: Books, slots: int) -> Books:
         orders["next"][old + 1 :] = np.arange(old + 2, slots + 2)
         orders["next"][slots] = pool["free"][0]
         pool["free"] = old + 1
-    bits = max(4, (2 * slots - 1).bit_length())  # at most half full, so a probe stays short
-    pool["shift"] = 32 - bits
-    grown = books._replace(orders=orders, standing=standing, pool=pool, ids=np.zeros(2**bits, np.uint32))
+    bits = max(BLOCK_BITS, (slots - 1).bit_length())  # a place an order, so a chain stays short
+    pool["shift"] = 64 - bits
+    links, ids = np.zeros(slots + 1, np.uint32), np.zeros(2**bits, np.uint32)
+    grown = books._replace(orders=orders, standing=standing, pool=pool, ids=ids, links=links)
     if pool["live"][0]:
         reindex(grown)
     return grown

@@ -8,45 +8,65 @@ from typing import Any
 
 import numpy as np
 
-from matching.book import NO_LANE, SELF_TRADE, net, next_lane, pair_headroom, use_headroom, write_removal, write_trade
-from matching.compiled import kernel
-from matching.ladder import NO_LEVEL
-from matching.queue import BUY, SELF_TRADE_SHIFT, queue_at, release_slot, shrink, unlink, zone_of
+from matching.book import (
+    NO_LANE,
+    SELF_TRADE,
+    net,
+    next_lane,
+    pair_headroom,
+    release_ended,
+    release_if_ended,
+    take_off,
+    use_headroom,
+    write_removal,
+    write_trade,
+)
+from matching.compiled import kernel, prefetch
+from matching.index import place_of
+from matching.ladder import NO_RANK, price_of, rank_of
+from matching.queue import BUY, SELF_TRADE_SHIFT, SELL, lane_of, queue_at, zone_of
 from matching.types import SelfTrade
 
 ALLOW, CANCEL_TAKER, CANCEL_MAKER = int(SelfTrade.ALLOW), int(SelfTrade.CANCEL_TAKER), int(SelfTrade.CANCEL_MAKER)
 CANCEL_BOTH = int(SelfTrade.CANCEL_BOTH)
 NO_COMMAND = -1
+AHEAD = 8  # orders between asking for a thing and using it
+AT_HAND = 512  # trades whose orders the processor's cache holds
+NO_PRICE = -1
 OWN_PRICE = -1  # orders trade at the price of the older one, as far as they cross
 
 
 @kernel
+def best_price(books: Any, book: int, side: int) -> int:
+    """Best price of a side over all zones, or NO_PRICE."""
+    first_lane, best = lane_of(books, book, side, np.int64(0)), np.int64(NO_RANK)
+    for zone in range(books.book[book]["zones"]):
+        best = min(best, books.lanes[np.uint32(first_lane + zone)]["best"])
+    return price_of(books, first_lane, best) if best != NO_RANK else np.int64(NO_PRICE)
+
+
+@kernel
 def crossed_range(books: Any, book: int) -> tuple[int, int]:
-    """Best ask and best bid over all zones, as levels; the second is the lower, or NO_LEVEL, where nothing crosses."""
-    shape = books.book[book]
-    low, high = np.int64(NO_LEVEL), np.int64(NO_LEVEL)
-    for zone in range(shape["zones"]):
-        high = max(high, books.best[shape["best_at"] + zone])
-        ask = books.best[shape["best_at"] + shape["zones"] + zone]
-        if ask != NO_LEVEL and (low == NO_LEVEL or ask < low):
-            low = ask
-    return (low, high) if low != NO_LEVEL else (np.int64(0), np.int64(NO_LEVEL))
+    """Best ask and best bid over all zones; NO_PRICE and less where nothing crosses."""
+    low, high = best_price(books, book, SELL), best_price(books, book, BUY)
+    return (low, high) if NO_PRICE not in (low, high) and low <= high else (np.int64(NO_PRICE), np.int64(NO_PRICE - 1))
 
 
 @kernel
 def gather(books: Any, book: int, low: int, high: int, bought: Any, sold: Any) -> None:
-    """For each level from `low` to `high`: what would be bought there, and what would be sold (int64, zeroed)."""
-    zones = books.book[book]["zones"]
+    """For each price from `low` to `high`: what would be bought there, and what would be sold (int64, zeroed)."""
+    selling = lane_of(books, book, SELL, np.int64(0))
     for slot in range(1, len(books.orders)):
         order = books.orders[slot]
-        if order["order_id"] == 0 or order["book"] != book:
+        lane = order["lane"]
+        if order["order_id"] == 0 or books.lanes[lane]["book"] != book:
             continue
-        level = np.int64(order["level"])
-        if order["lane"] < zones:
-            if level >= low:
-                bought[min(level, high) - low] += order["quantity"]
-        elif level <= high:
-            sold[max(level, low) - low] += order["quantity"]
+        price = price_of(books, lane, np.int64(order["rank"]))
+        if lane < selling:
+            if price >= low:
+                bought[min(price, high) - low] += order["quantity"]
+        elif price <= high:
+            sold[max(price, low) - low] += order["quantity"]
     for at in range(1, len(sold)):
         sold[at] += sold[at - 1]
         bought[len(bought) - 1 - at] += bought[len(bought) - at]
@@ -81,24 +101,30 @@ def choose(bought: Any, sold: Any, reference: int, referenced: bool) -> int:
 
 
 @kernel
-def next_bid(books: Any, book: int, price_level: int) -> tuple[int, int]:
+def next_bid(books: Any, book: int, price: int) -> tuple[int, int]:
     """The best, then oldest, bid that can trade, with the lane of the ask it trades with; slot 0 for none.
 
-    At OWN_PRICE a bid trades with asks up to its own price, otherwise only at `price_level`.
+    At OWN_PRICE a bid trades with asks up to its own price, otherwise only at `price`.
     """
-    shape = books.book[book]
-    found, found_level, found_arrival, with_lane = np.uint32(0), np.int64(NO_LEVEL), np.int64(0), np.int64(NO_LANE)
+    shape, bids, asks = (
+        books.book[book],
+        lane_of(books, book, BUY, np.int64(0)),
+        lane_of(books, book, SELL, np.int64(0)),
+    )
+    found, found_rank, found_arrival, with_lane = np.uint32(0), np.int64(NO_RANK), np.int64(0), np.uint32(NO_LANE)
     for zone in range(shape["zones"]):
-        level = books.best[shape["best_at"] + zone]
-        if level == NO_LEVEL or level < price_level or level < found_level:
+        lane = np.uint32(bids + zone)
+        rank = books.lanes[lane]["best"]
+        if rank == NO_RANK or rank > found_rank or (price != OWN_PRICE and rank > rank_of(books, lane, price)):
             continue
-        lane, _ = next_lane(books, book, BUY, np.int64(zone), level if price_level == OWN_PRICE else price_level)
-        if lane == NO_LANE:
+        limit = rank_of(books, asks, price_of(books, lane, rank) if price == OWN_PRICE else price)
+        ask_lane, _, _ = next_lane(books, book, BUY, np.int64(zone), limit)
+        if ask_lane == NO_LANE:
             continue
-        head = books.levels[queue_at(books, book, np.int64(zone), level)]["head"]
+        head = books.levels[queue_at(books, lane, rank)]["head"]
         arrival = books.standing[head]["arrival"]
-        if found == 0 or level > found_level or arrival < found_arrival:
-            found, found_level, found_arrival, with_lane = head, level, arrival, lane
+        if rank < found_rank or arrival < found_arrival:
+            found, found_rank, found_arrival, with_lane = head, rank, arrival, ask_lane
     return found, with_lane
 
 
@@ -108,15 +134,19 @@ def lose(books: Any, tape: Any, slot: int, quantity: int) -> None:
     order = books.orders[slot]
     leaves = order["quantity"] - quantity
     write_removal(tape, slot, order["order_id"], order["owner"], quantity, leaves, SELF_TRADE, NO_COMMAND)
-    shrink(books, slot, quantity)
+    take_off(books, slot, quantity)
 
 
 @kernel
-def meet(books: Any, tape: Any, bid: int, ask: int, price_level: int) -> int:
+def meet(books: Any, tape: Any, bid: int, ask: int, price: int) -> int:
     """Let a bid and an ask trade, or keep them apart by the mode of the younger. Returns what was filled."""
     bid_first = books.standing[bid]["arrival"] < books.standing[ask]["arrival"]
     maker, taker = (bid, ask) if bid_first else (ask, bid)
     older, younger = books.orders[maker], books.orders[taker]
+    for follower in (older["next"], younger["next"]):
+        second = books.orders[follower]["next"]
+        prefetch(books.orders, second)
+        prefetch(books.standing, second)
     both = min(older["quantity"], younger["quantity"])
     mode = np.int64(younger["conditions"]) >> SELF_TRADE_SHIFT
     if mode != ALLOW and younger["owner"] != 0 and older["owner"] == younger["owner"]:
@@ -129,49 +159,47 @@ def meet(books: Any, tape: Any, bid: int, ask: int, price_level: int) -> int:
         return np.int64(0)
     zone, counter_zone = zone_of(books, bid), zone_of(books, ask)
     quantity = min(both, pair_headroom(books, BUY, zone, counter_zone))
-    level = np.int64(older["level"]) if price_level == OWN_PRICE else price_level
-    price = books.book[older["book"]]["min_price"] + level
-    tape.taker_slots[tape.counts[0]] = taker
-    write_trade(books, tape, maker, younger["order_id"], younger["owner"], price, quantity, NO_COMMAND)
+    if price == OWN_PRICE:
+        price = price_of(books, older["lane"], np.int64(older["rank"]))
+    at = tape.counts[0]
+    tape.taker_slots[at] = taker
+    write_trade(books, tape, at, maker, younger["order_id"], younger["owner"], price, quantity, NO_COMMAND)
+    tape.counts[0] = at + 1
     use_headroom(books, BUY, zone, counter_zone, quantity)
-    fill(books, maker, quantity)
-    fill(books, taker, quantity)
+    take_off(books, maker, quantity)
+    take_off(books, taker, quantity)
     return quantity
 
 
 @kernel
-def fill(books: Any, slot: int, quantity: int) -> None:
-    """Take a fill off an order, which leaves its queue when nothing is left; its slot is freed later."""
-    order = books.orders[slot]
-    order["quantity"] -= quantity
-    if order["quantity"] == 0:
-        unlink(books, slot)
+def release_both(books: Any, tape: Any, first_trade: int) -> None:
+    """Free the slots of makers and takers that the trades from `first_trade` on ended; asks for them ahead."""
+    last = tape.counts[0] - 1
+    for slots in (tape.maker_slots, tape.taker_slots):
+        for at in range(first_trade, last + 1):
+            soon = slots[np.uint64(min(at + AHEAD, last))]
+            prefetch(books.ids, place_of(books, books.orders[soon]["order_id"]))
+            prefetch(books.links, soon)
+            release_if_ended(books, slots[np.uint64(at)])
 
 
 @kernel
-def release_filled(books: Any, tape: Any) -> None:
-    """Free the slots of all that the trades filled, in a loop whose steps do not wait for each other."""
-    for at in range(tape.counts[0]):
-        for slot in (tape.maker_slots[at], tape.taker_slots[at]):
-            order = books.orders[slot]
-            if order["order_id"] != 0 and order["quantity"] == 0:
-                release_slot(books, slot)
-
-
-@kernel
-def cross(books: Any, tape: Any, book: int, price_level: int) -> int:
+def cross(books: Any, tape: Any, book: int, price: int) -> int:
     """Let all that can trade do so, at one price or each at the older order's. Returns the volume.
 
-    Each pair takes something off its orders, so this ends. Netting follows each trade at own prices (K26).
+    Each pair takes something off its orders, so this ends. Netting follows each trade at own prices (K26). Slots are
+    freed while the processor still has them at hand; nobody takes one before this ends.
     """
-    volume = np.int64(0)
+    volume, released = np.int64(0), tape.counts[0]
     while True:
-        bid, lane = next_bid(books, book, price_level)
+        bid, lane = next_bid(books, book, price)
+        if bid == 0 or tape.counts[0] - released >= AT_HAND:
+            release_both(books, tape, released)
+            released = tape.counts[0]
         if bid == 0:
-            release_filled(books, tape)
+            release_ended(books, tape, released, np.int64(0))
             return volume
-        level = books.best[books.book[book]["best_at"] + lane]
-        ask = books.levels[queue_at(books, book, lane, level)]["head"]
-        volume += meet(books, tape, bid, ask, price_level)
-        if price_level == OWN_PRICE and len(books.netting) > 0:
+        ask = books.levels[queue_at(books, lane, books.lanes[lane]["best"])]["head"]
+        volume += meet(books, tape, bid, ask, price)
+        if price == OWN_PRICE and len(books.netting) > 0:
             net(books)

@@ -1,7 +1,6 @@
-"""What a command does to a book: refusals first, then the act. The kernels are called by other compiled loops too.
+"""What a command does to a book. The kernels are called by other compiled loops too.
 
-Each act has two halves: `…_refusal` judges and changes nothing, and the act itself, which cannot fail. A caller
-that keeps accounts escrows between the two.
+`refusals` has judged a command before it acts, so an act cannot fail. A caller that keeps accounts escrows between.
 """
 
 from typing import Any
@@ -9,21 +8,11 @@ from typing import Any
 import numpy as np
 
 from matching import index
-from matching.book import (
-    IMMEDIATE,
-    NO_LANE,
-    NONE,
-    SELF_TRADE,
-    could_fill,
-    match,
-    net,
-    next_lane,
-    write_removal,
-)
+from matching.book import IMMEDIATE, NONE, SELF_TRADE, match, net, release_ended, write_removal
 from matching.compiled import kernel, prefetch
+from matching.ladder import rank_of
 from matching.queue import (
-    BUY,
-    POST_ONLY,
+    book_of,
     conditions_of,
     enqueue,
     lane_of,
@@ -37,177 +26,72 @@ from matching.queue import (
     with_self_trade,
     zone_of,
 )
-from matching.types import MAX_QUANTITY, UNLIMITED, Action, OrderType, Reason, SelfTrade, Status, TimeInForce
+from matching.refusals import (
+    IOC,
+    QUANTITY_NOT_POSITIVE,
+    limit_rank,
+    new_refusal,
+    own_rank,
+    price_in_book,
+    replace_refusal,
+    target_refusal,
+)
+from matching.types import UNLIMITED, Action, Reason, Status
 
 NEW, CANCEL, REPLACE, REDUCE = int(Action.NEW), int(Action.CANCEL), int(Action.REPLACE), int(Action.REDUCE)
-LIMIT, MARKET = int(OrderType.LIMIT), int(OrderType.MARKET)
-GTC, GTD, IOC, FOK = int(TimeInForce.GTC), int(TimeInForce.GTD), int(TimeInForce.IOC), int(TimeInForce.FOK)
 NEAR = 32_768  # live orders that the processor's cache holds; beyond, a batch is looked through ahead
 AHEAD = 4  # commands between one step of foresight and the next
-ALLOW, DECREMENT = int(SelfTrade.ALLOW), int(SelfTrade.DECREMENT)
 
 REJECTED, RESTING, FILLED = int(Status.REJECTED), int(Status.RESTING), int(Status.FILLED)
 PARTLY, CANCELLED = int(Status.PARTLY_FILLED_CANCELLED), int(Status.CANCELLED)
 REPLACED, REDUCED = int(Status.REPLACED), int(Status.REDUCED)
-
-UNKNOWN_ACTION, UNKNOWN_SIDE = int(Reason.UNKNOWN_ACTION), int(Reason.UNKNOWN_SIDE)
-UNKNOWN_ORDER_TYPE, UNKNOWN_TIME_IN_FORCE = int(Reason.UNKNOWN_ORDER_TYPE), int(Reason.UNKNOWN_TIME_IN_FORCE)
-UNKNOWN_SELF_TRADE, UNKNOWN_ZONE = int(Reason.UNKNOWN_SELF_TRADE), int(Reason.UNKNOWN_ZONE)
-QUANTITY_NOT_POSITIVE, QUANTITY_TOO_LARGE = int(Reason.QUANTITY_NOT_POSITIVE), int(Reason.QUANTITY_TOO_LARGE)
-PRICE_OUTSIDE_BOOK, BOOK_FULL = int(Reason.PRICE_OUTSIDE_BOOK), int(Reason.BOOK_FULL)
-EXPIRY_MISSING, EXPIRY_UNEXPECTED = int(Reason.EXPIRY_MISSING), int(Reason.EXPIRY_UNEXPECTED)
-ORDER_ID_NOT_RISING = int(Reason.ORDER_ID_NOT_RISING)
-UNKNOWN_ORDER, FOREIGN_ORDER = int(Reason.UNKNOWN_ORDER), int(Reason.FOREIGN_ORDER)
-MARKET_MUST_BE_IMMEDIATE, POST_ONLY_MUST_REST = int(Reason.MARKET_MUST_BE_IMMEDIATE), int(Reason.POST_ONLY_MUST_REST)
-POST_ONLY_WOULD_TRADE, FOK_WITH_DECREMENT = int(Reason.POST_ONLY_WOULD_TRADE), int(Reason.FOK_WITH_DECREMENT)
-FOK_NOT_FILLABLE, NOT_IN_AUCTION = int(Reason.FOK_NOT_FILLABLE), int(Reason.NOT_IN_AUCTION)
+UNKNOWN_ACTION = int(Reason.UNKNOWN_ACTION)
 CANCELLED_BY_OWNER, REDUCED_BY_OWNER = int(Reason.CANCELLED_BY_OWNER), int(Reason.REDUCED_BY_OWNER)
 
 
 @kernel
-def limit_level(books: Any, book: int, side: int, order_type: int, price: int) -> int:
-    """The worst level an order may trade at: its price, or the far end of the book for a market order."""
-    shape = books.book[book]
-    if order_type == MARKET:
-        return shape["prices"] - 1 if side == BUY else np.int64(0)
-    return price - shape["min_price"]
-
-
-@kernel
-def price_in_book(books: Any, book: int, price: int) -> bool:
-    """Whether the book has a level for this price."""
-    shape = books.book[book]
-    return shape["min_price"] <= price < shape["min_price"] + shape["prices"]
-
-
-@kernel
-def form_refusal(books: Any, book: int, order: Any) -> int:
-    """Why a new order is not well formed, or NONE. `order` has the fields of COMMAND."""
-    shape = books.book[book]
-    if order["side"] < 0 or order["side"] > 1:
-        return UNKNOWN_SIDE
-    if order["order_type"] < LIMIT or order["order_type"] > MARKET:
-        return UNKNOWN_ORDER_TYPE
-    if order["time_in_force"] < GTC or order["time_in_force"] > FOK:
-        return UNKNOWN_TIME_IN_FORCE
-    if order["self_trade"] < ALLOW or order["self_trade"] > DECREMENT:
-        return UNKNOWN_SELF_TRADE
-    if order["zone"] < 0 or order["zone"] >= shape["zones"]:
-        return UNKNOWN_ZONE
-    if order["order_id"] <= shape["last_order_id"]:
-        return ORDER_ID_NOT_RISING
-    if order["quantity"] <= 0:
-        return QUANTITY_NOT_POSITIVE
-    if order["quantity"] > MAX_QUANTITY:
-        return QUANTITY_TOO_LARGE
-    if order["order_type"] == LIMIT and not price_in_book(books, book, order["price"]):
-        return PRICE_OUTSIDE_BOOK
-    return conditions_refusal(order)
-
-
-@kernel
-def conditions_refusal(order: Any) -> int:
-    """Why the conditions of a new order contradict each other, or NONE."""
-    immediate = order["time_in_force"] >= IOC
-    if order["order_type"] == MARKET and not immediate:
-        return MARKET_MUST_BE_IMMEDIATE
-    if order["time_in_force"] == GTD and order["expires_at_ns"] <= 0:
-        return EXPIRY_MISSING
-    if order["time_in_force"] != GTD and order["expires_at_ns"] != 0:
-        return EXPIRY_UNEXPECTED
-    if order["post_only"] and immediate:
-        return POST_ONLY_MUST_REST
-    if order["time_in_force"] == FOK and order["self_trade"] == DECREMENT:
-        return FOK_WITH_DECREMENT
-    return NONE
-
-
-@kernel
-def new_refusal(books: Any, book: int, order: Any, budget: int) -> int:
-    """Why a new order may not enter the book, or NONE. `order` has the fields of COMMAND; nothing changes."""
-    code = form_refusal(books, book, order)
-    return entry_refusal(books, book, order, budget) if code == NONE else code
-
-
-@kernel
-def entry_refusal(books: Any, book: int, order: Any, budget: int) -> int:
-    """Why a well-formed new order may not enter the book as it stands, or NONE; nothing changes."""
-    pool = books.pool[0]
-    if books.book[book]["auction"] and (order["time_in_force"] >= IOC or order["post_only"]):
-        return NOT_IN_AUCTION
-    if order["time_in_force"] < IOC and pool["live"] >= pool["capacity"]:
-        return BOOK_FULL
-    side, zone = np.int64(order["side"]), np.int64(order["zone"])
-    limit = limit_level(books, book, side, order["order_type"], order["price"])
-    if order["post_only"] and next_lane(books, book, side, zone, limit)[0] != NO_LANE:
-        return POST_ONLY_WOULD_TRADE
-    if order["time_in_force"] == FOK and not could_fill(
-        books, book, order["owner"], side, zone, np.int64(order["self_trade"]), limit, order["quantity"], budget
-    ):
-        return FOK_NOT_FILLABLE
-    return NONE
-
-
-@kernel
 def place(books: Any, tape: Any, book: int, order: Any, budget: int, command: int) -> tuple[int, int, int, int, int]:
-    """Enter a new order that `new_refusal` has passed. Returns status, code, filled, leaves and its slot.
+    """Enter a new order that `new_refusal` has passed. Returns status, code, filled, leaves and its slot, 0 for none.
 
-    The slot (0 for an immediate order) is taken before matching, so no maker's slot is given away while the
-    caller still reads its own data of the makers.
+    A slot is taken before those of the makers that it ended are free, so a caller can still read its data of them.
     """
-    side, zone, order_id = np.int64(order["side"]), np.int64(order["zone"]), order["order_id"]
-    limit = limit_level(books, book, side, order["order_type"], order["price"])
-    books.book[book]["last_order_id"] = order_id
-    slot = np.uint32(0)
-    if order["time_in_force"] < IOC:
+    side, zone, mode = np.int64(order["side"]), np.int64(order["zone"]), np.int64(order["self_trade"])
+    order_id, owner, quantity = order["order_id"], order["owner"], order["quantity"]
+    limit = limit_rank(books, book, side, order["order_type"], order["price"])
+    shape, slot, first_trade, first_removal = books.book[book], np.uint32(0), tape.counts[0], tape.counts[1]
+    shape["last_order_id"] = order_id
+    filled, leaves, code = np.int64(0), quantity, NONE
+    if not shape["auction"]:
+        filled, leaves, code = match(
+            books, tape, book, order_id, np.int64(0), owner, side, zone, mode, limit, quantity, budget, command
+        )
+    if leaves > 0 and code == NONE and order["time_in_force"] < IOC:
         slot = take_slot(books, order_id)
         resting = books.orders[slot]
-        resting["owner"] = order["owner"]
-        resting["level"] = limit
-        resting["book"] = book
-        resting["lane"] = lane_of(books, book, side, zone)
-        resting["conditions"] = conditions_of(
-            np.int64(order["time_in_force"]), np.int64(order["post_only"]), np.int64(order["self_trade"])
-        )
+        resting["owner"] = owner
+        resting["quantity"] = leaves
+        resting["conditions"] = conditions_of(np.int64(order["time_in_force"]), np.int64(order["post_only"]), mode)
         books.standing[slot]["expires_at_ns"] = order["expires_at_ns"]
-    return trade_then_rest(
-        books, tape, book, order_id, slot, order["owner"], side, zone, np.int64(order["self_trade"]), limit,
-        order["quantity"], budget, command, RESTING,
-    )  # fmt: skip
+        enqueue(books, slot, lane_of(books, book, side, zone), own_rank(books, book, limit))
+        status = RESTING
+    else:
+        status, code = end(tape, slot, order_id, owner, quantity, filled, leaves, code, command)
+    release_ended(books, tape, first_trade, first_removal)
+    return status, code, filled, (leaves if slot != 0 else np.int64(0)), slot
 
 
 @kernel
-def trade_then_rest(
-    books: Any, tape: Any, book: int, order_id: int, slot: int, owner: int, side: int, zone: int, mode: int,
-    limit: int, quantity: int, budget: int, command: int, rests_as: int,
-) -> tuple[int, int, int, int, int]:  # fmt: skip
-    """Match an order that is in no queue; what is left rests if it has a slot and nothing forbids it."""
-    filled, leaves, code = np.int64(0), quantity, NONE
-    if not books.book[book]["auction"]:
-        filled, leaves, code = match(
-            books, tape, book, order_id, slot, owner, side, zone, mode, limit, quantity, budget, command
-        )
-    if leaves > 0 and code == NONE and slot != 0:
-        books.orders[slot]["quantity"] = leaves
-        enqueue(books, slot)
-        return rests_as, NONE, filled, leaves, slot
+def end(
+    tape: Any, slot: int, order_id: int, owner: int, quantity: int, filled: int, leaves: int, code: int, command: int
+) -> tuple[int, int]:
+    """Note what an order that does not rest leaves untraded. Returns its status and code."""
     if leaves > 0:
         code = IMMEDIATE if code == NONE else code
         write_removal(tape, slot, order_id, owner, leaves, 0, code, command)
-    if slot != 0:
-        release_slot(books, slot)
     if filled == quantity:
-        return FILLED, NONE, filled, np.int64(0), slot
+        return FILLED, NONE
     code = SELF_TRADE if code == NONE else code  # a decrement took what was not filled
-    return (PARTLY if filled > 0 else CANCELLED), code, filled, np.int64(0), slot
-
-
-@kernel
-def target_refusal(books: Any, slot: int, owner: int) -> int:
-    """Why a command may not touch the order in `slot` (0: no such live order), or NONE."""
-    if slot == 0:
-        return UNKNOWN_ORDER
-    return FOREIGN_ORDER if books.orders[slot]["owner"] != owner else NONE
+    return (PARTLY if filled > 0 else CANCELLED), code
 
 
 @kernel
@@ -230,27 +114,6 @@ def reduce(books: Any, tape: Any, slot: int, quantity: int, code: int, command: 
 
 
 @kernel
-def replace_refusal(books: Any, slot: int, mode: int, price: int, quantity: int) -> int:
-    """Why a live order may not be replaced like this, or NONE. Zero price or quantity means unchanged."""
-    order = books.orders[slot]
-    book = np.int64(order["book"])
-    if mode < ALLOW or mode > DECREMENT:
-        return UNKNOWN_SELF_TRADE
-    if quantity < 0:
-        return QUANTITY_NOT_POSITIVE
-    if quantity > MAX_QUANTITY:
-        return QUANTITY_TOO_LARGE
-    if price != 0 and not price_in_book(books, book, price):
-        return PRICE_OUTSIDE_BOOK
-    limit = np.int64(order["level"]) if price == 0 else price - books.book[book]["min_price"]
-    loses_place = limit != order["level"] or quantity > order["quantity"]
-    if not (order["conditions"] & POST_ONLY and loses_place) or books.book[book]["auction"]:
-        return NONE
-    lane, _ = next_lane(books, book, side_of(books, slot), zone_of(books, slot), limit)
-    return POST_ONLY_WOULD_TRADE if lane != NO_LANE else NONE
-
-
-@kernel
 def replace(
     books: Any, tape: Any, slot: int, mode: int, price: int, quantity: int, command: int
 ) -> tuple[int, int, int, int, int]:
@@ -258,84 +121,115 @@ def replace(
 
     Less quantity at the same price keeps its place. Anything else goes to the back and trades first if it crosses.
     """
-    order = books.orders[slot]
-    book, old = np.int64(order["book"]), order["quantity"]
-    level = np.int64(order["level"]) if price == 0 else price - books.book[book]["min_price"]
+    order, book, first_trade, first_removal = books.orders[slot], book_of(books, slot), tape.counts[0], tape.counts[1]
+    order_id, owner, old = order["order_id"], order["owner"], order["quantity"]
+    rank = np.int64(order["rank"]) if price == 0 else rank_of(books, order["lane"], price)
     new = old if quantity == 0 else quantity
     if new < old:
-        write_removal(tape, slot, order["order_id"], order["owner"], old - new, new, REDUCED_BY_OWNER, command)
+        write_removal(tape, slot, order_id, owner, old - new, new, REDUCED_BY_OWNER, command)
         order["quantity"] = new
-    if level == order["level"] and new <= old:
+    if rank == order["rank"] and new <= old:
         return REPLACED, NONE, np.int64(0), new, slot
     unlink(books, slot)
-    order["level"] = level
     order["conditions"] = with_self_trade(np.int64(order["conditions"]), mode)
-    return trade_then_rest(
-        books, tape, book, order["order_id"], slot, order["owner"], side_of(books, slot), zone_of(books, slot),
-        mode, level, new, np.int64(UNLIMITED), command, REPLACED,
-    )  # fmt: skip
+    filled, leaves, code = np.int64(0), new, NONE
+    if not books.book[book]["auction"]:
+        filled, leaves, code = match(
+            books, tape, book, order_id, slot, owner, side_of(books, slot), zone_of(books, slot), mode,
+            own_rank(books, book, rank), new, np.int64(UNLIMITED), command,
+        )  # fmt: skip
+    release_ended(books, tape, first_trade, first_removal)
+    if leaves > 0 and code == NONE:
+        order["quantity"] = leaves
+        enqueue(books, slot, order["lane"], rank)
+        return REPLACED, NONE, filled, leaves, slot
+    status, code = end(tape, slot, order_id, owner, new, filled, leaves, code, command)
+    release_slot(books, slot)
+    return status, code, filled, np.int64(0), slot
 
 
 @kernel
-def process_one(books: Any, tape: Any, book: int, command: Any, at: int) -> tuple[int, int, int, int]:
-    """Carry out one command. Returns status, code, filled and leaves."""
+def answer(outcome: Any, status: int, code: int, filled: int, leaves: int) -> None:
+    """Write an OUTCOME."""
+    outcome["status"] = status
+    outcome["code"] = code
+    outcome["filled"] = filled
+    outcome["leaves"] = leaves
+
+
+@kernel
+def process_one(books: Any, tape: Any, book: int, command: Any, at: int, outcome: Any) -> None:
+    """Carry out one command and write its outcome."""
     action = command["action"]
-    zero = np.int64(0)
     if action == NEW:
         code = new_refusal(books, book, command, np.int64(UNLIMITED))
         if code != NONE:
-            return REJECTED, code, zero, zero
+            answer(outcome, REJECTED, code, 0, 0)
+            return
         status, code, filled, leaves, _ = place(books, tape, book, command, np.int64(UNLIMITED), at)
-        return status, code, filled, leaves
+        answer(outcome, status, code, filled, leaves)
+        return
     if action not in (CANCEL, REPLACE, REDUCE):
-        return REJECTED, UNKNOWN_ACTION, zero, zero
+        answer(outcome, REJECTED, UNKNOWN_ACTION, 0, 0)
+        return
     slot = index.find(books, command["order_id"])
     code = target_refusal(books, slot, command["owner"])
     if code != NONE:
-        return REJECTED, code, zero, zero
-    if action == CANCEL:
+        answer(outcome, REJECTED, code, 0, 0)
+    elif action == CANCEL:
         cancel(books, tape, slot, CANCELLED_BY_OWNER, at)
-        return CANCELLED, NONE, zero, zero
-    leaves = books.orders[slot]["quantity"]
-    if action == REDUCE:
-        if command["quantity"] <= 0:
-            return REJECTED, QUANTITY_NOT_POSITIVE, zero, leaves
-        leaves = reduce(books, tape, slot, command["quantity"], REDUCED_BY_OWNER, at)
-        return (REDUCED if leaves > 0 else CANCELLED), NONE, zero, leaves
-    mode = np.int64(command["self_trade"])
-    code = replace_refusal(books, slot, mode, command["price"], command["quantity"])
-    if code != NONE:
-        return REJECTED, code, zero, leaves
-    status, code, filled, leaves, _ = replace(books, tape, slot, mode, command["price"], command["quantity"], at)
-    return status, code, filled, leaves
+        answer(outcome, CANCELLED, NONE, 0, 0)
+    elif action == REDUCE:
+        reduce_one(books, tape, slot, command["quantity"], at, outcome)
+    else:
+        replace_one(books, tape, slot, command, at, outcome)
 
 
 @kernel
-def foresee(books: Any, book: int, command: Any) -> None:
-    """Ask for the queue that a command may join."""
-    if command["action"] == NEW and price_in_book(books, book, command["price"]) and 0 <= command["side"] <= 1:
-        shape = books.book[book]
-        lane = command["side"] * shape["zones"]
-        prefetch(books.levels, queue_at(books, book, lane, command["price"] - shape["min_price"]))
+def reduce_one(books: Any, tape: Any, slot: int, quantity: int, at: int, outcome: Any) -> None:
+    """Reduce a live order, or refuse to, and write the outcome."""
+    if quantity <= 0:
+        answer(outcome, REJECTED, QUANTITY_NOT_POSITIVE, 0, books.orders[slot]["quantity"])
+        return
+    leaves = reduce(books, tape, slot, quantity, REDUCED_BY_OWNER, at)
+    answer(outcome, (REDUCED if leaves > 0 else CANCELLED), NONE, 0, leaves)
+
+
+@kernel
+def replace_one(books: Any, tape: Any, slot: int, command: Any, at: int, outcome: Any) -> None:
+    """Replace a live order, or refuse to, and write the outcome."""
+    mode, price, quantity = np.int64(command["self_trade"]), command["price"], command["quantity"]
+    code = replace_refusal(books, slot, mode, price, quantity)
+    if code != NONE:
+        answer(outcome, REJECTED, code, 0, books.orders[slot]["quantity"])
+        return
+    status, code, filled, leaves, _ = replace(books, tape, slot, mode, price, quantity, at)
+    answer(outcome, status, code, filled, leaves)
+
+
+@kernel
+def queue_ahead(books: Any, book: int, command: Any) -> int:
+    """Where the queue stands in `levels` that a new order may join; 0 for a command that is none."""
+    if command["action"] != NEW or not price_in_book(books, book, command["price"]) or command["side"] & ~1:
+        return np.uint64(0)
+    lane = lane_of(books, book, np.int64(command["side"]), np.int64(0))
+    return queue_at(books, lane, rank_of(books, lane, command["price"]))
 
 
 @kernel
 def approach(books: Any, book: int, command: Any) -> None:
     """Ask for the order that a command will touch: its own, or the last of the queue that it may join."""
-    shape = books.book[book]
     if command["action"] != NEW:
-        prefetch(books.orders, books.ids[index.home(books, command["order_id"])] >> index.SLOT_SHIFT)
-    elif price_in_book(books, book, command["price"]) and 0 <= command["side"] <= 1:
-        lane = command["side"] * shape["zones"]
-        level = command["price"] - shape["min_price"]
-        prefetch(books.orders, books.levels[queue_at(books, book, lane, level)]["tail"])
+        prefetch(books.orders, index.probable(books, command["order_id"]))
+    else:
+        prefetch(books.orders, books.levels[queue_ahead(books, book, command)]["tail"])
 
 
 @kernel
 def arrive(books: Any, command: Any) -> None:
     """Ask for the neighbours of the order that a command will take out of its queue."""
     if command["action"] != NEW:
-        order = books.orders[books.ids[index.home(books, command["order_id"])] >> index.SLOT_SHIFT]
+        order = books.orders[index.probable(books, command["order_id"])]
         prefetch(books.orders, order["next"])
         prefetch(books.orders, order["previous"])
 
@@ -346,20 +240,14 @@ def process(books: Any, tape: Any, book: int, commands: Any, outcomes: Any) -> N
     count = len(commands)
     far = books.pool[0]["live"] > NEAR
     for at in range(count):
-        if at + 3 * AHEAD < count:
-            prefetch(books.ids, index.home(books, commands[at + 3 * AHEAD]["order_id"]))
         if far and at + 3 * AHEAD < count:
-            foresee(books, book, commands[at + 3 * AHEAD])
+            prefetch(books.levels, queue_ahead(books, book, commands[at + 3 * AHEAD]))
+            prefetch(books.ids, index.place_of(books, commands[at + 3 * AHEAD]["order_id"]))
             approach(books, book, commands[at + 2 * AHEAD])
             arrive(books, commands[at + AHEAD])
-        status, code, filled, leaves = process_one(books, tape, book, commands[at], at)
+        process_one(books, tape, book, commands[at], at, outcomes[at])
         if len(books.netting) > 0:
             net(books)
-        outcome = outcomes[at]
-        outcome["status"] = status
-        outcome["code"] = code
-        outcome["filled"] = filled
-        outcome["leaves"] = leaves
 
 
 @kernel

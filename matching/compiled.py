@@ -105,6 +105,11 @@ def highest_bit(word: Any) -> int:
     return int(word).bit_length() - 1
 
 
+def low_product(one: Any, other: Any) -> Any:
+    """The low 64 bits of a product."""
+    return np.uint64((int(one) * int(other)) & 0xFFFFFFFFFFFFFFFF)
+
+
 @intrinsic
 def _cttz(context: Any, word: Any) -> Any:  # noqa: ARG001 - the signature is numba's
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
@@ -119,6 +124,14 @@ def _ctlz(context: Any, word: Any) -> Any:  # noqa: ARG001
         return builder.ctlz(arguments[0], context.get_constant(types.boolean, 1))
 
     return types.uint64(types.uint64), build
+
+
+@overload(low_product)
+def _low_product(one: Any, other: Any) -> Any:  # noqa: ARG001
+    def multiply(one: Any, other: Any) -> Any:
+        return np.uint64(one) * np.uint64(other)
+
+    return multiply
 
 
 @overload(trailing_zeros)

@@ -10,7 +10,6 @@ from matching import commands as kernels
 from matching.arrays import Array, make_books, make_tape, open_headroom, with_netting, with_room
 from matching.book import Books, Tape, net
 from matching.compiled import CACHE, announce
-from matching.ladder import NO_LEVEL
 from matching.queue import TIME_IN_FORCE
 from matching.report import Depth, Indicative, Report, Uncrossed
 from matching.snapshot import pack, unpack
@@ -18,6 +17,8 @@ from matching.types import (
     COMMAND,
     MAX_CAPACITY,
     OUTCOME,
+    REMOVAL,
+    TRADE,
     UNLIMITED,
     Action,
     OrderType,
@@ -29,6 +30,7 @@ from matching.types import (
 from matching.walk import check_books, level_rows
 
 SMALL_BYTES: Final = 4_096  # so small that a copy costs less than holding on to the whole
+NO_TRADES, NO_OUTCOMES, NO_REMOVALS = np.empty(0, TRADE), np.empty(0, OUTCOME), np.empty(0, REMOVAL)
 UNSHARED: Final = 3  # references to an array that only the book holds, while `shared` looks at it
 
 
@@ -169,9 +171,8 @@ class OrderBook:
             return Indicative(None, 0, 0)
         bought, sold = np.zeros((2, high - low + 1), np.int64)
         auction.gather(books, 0, low, high, bought, sold)
-        lowest = int(books.book["min_price"][0]) + low
-        at = auction.choose(bought, sold, 0 if reference is None else reference - lowest, reference is not None)
-        return Indicative(lowest + at, int(min(bought[at], sold[at])), int(bought[at] - sold[at]))
+        at = auction.choose(bought, sold, 0 if reference is None else reference - low, reference is not None)
+        return Indicative(int(low + at), int(min(bought[at], sold[at])), int(bought[at] - sold[at]))
 
     def uncross(self, reference: int | None = None) -> Uncrossed:
         """End the auction: orders that meet at the indicative price trade at it. Raises RuntimeError if none is open.
@@ -187,7 +188,7 @@ class OrderBook:
         self._reserve(0)
         executed = 0
         if price is not None:
-            executed = int(auction.cross(self._books, self._tape, 0, price - int(self._books.book["min_price"][0])))
+            executed = int(auction.cross(self._books, self._tape, 0, price))
             if len(self._books.netting):
                 net(self._books)
         return Uncrossed(price, executed, imbalance, volume - executed, self._report())
@@ -236,12 +237,8 @@ class OrderBook:
     @property
     def best(self) -> tuple[int | None, int | None]:
         """Best bid and best ask over all zones, None for an empty side."""
-        shape = self._books.book[0]
-        low, zones = int(shape["min_price"]), int(shape["zones"])
-        bids, asks = self._books.best[:zones], self._books.best[zones:]
-        asks = asks[asks != NO_LEVEL]
-        bid = int(bids.max())
-        return (None if bid == NO_LEVEL else bid + low, int(asks.min()) + low if len(asks) else None)
+        bid, ask = (int(auction.best_price(self._books, 0, side)) for side in (0, 1))
+        return (None if bid == auction.NO_PRICE else bid, None if ask == auction.NO_PRICE else ask)
 
     def depth(self, levels: int = 10, zone: int | None = None) -> Depth:
         """The best `levels` prices of each side as rows of (price, quantity, orders), best first."""
@@ -266,19 +263,26 @@ class OrderBook:
 
     def _reserve(self, commands: int) -> None:
         """Make room: slots for new orders; a trade ends its maker or its taker, a removal ends or shrinks an order."""
-        self._books = with_room(self._books, commands)
-        needed = 2 * commands + len(self) + 1
-        before = self._tape, self._outcomes  # which the last report may still show
-        (self._tape, self._outcomes), self._spare = self._spare, before
+        books = self._books
+        _, live, capacity, *_ = books.pool.item()
+        if min(live + commands, capacity) >= len(books.orders):
+            self._books = with_room(books, commands)
+        needed = 2 * commands + live + 1
+        if shared(self._tape.trades) or shared(self._tape.removals) or shared(self._outcomes):  # by a report
+            (self._tape, self._outcomes), self._spare = self._spare, (self._tape, self._outcomes)
         if len(self._tape.trades) < needed or shared(self._tape.trades) or shared(self._tape.removals):
             self._tape = make_tape(2 * needed, 4 * needed)
         if len(self._outcomes) < commands or shared(self._outcomes):
             self._outcomes = np.empty(2 * commands, OUTCOME)
-        self._tape.counts[:] = 0
+        self._tape.counts.fill(0)
 
     def _report(self, commands: int = 0) -> Report:
         trades, removals = self._tape.counts.tolist()
-        return Report(cut(self._tape.trades, trades), cut(self._outcomes, commands), cut(self._tape.removals, removals))
+        return Report(
+            cut(self._tape.trades, trades) if trades else NO_TRADES,
+            cut(self._outcomes, commands) if commands else NO_OUTCOMES,
+            cut(self._tape.removals, removals) if removals else NO_REMOVALS,
+        )
 
 
 def shared(rows: Array) -> bool:
@@ -288,8 +292,6 @@ def shared(rows: Array) -> bool:
 
 def cut(rows: Array, count: int) -> Array:
     """The first rows: a few as a copy, many as they are (nothing is written to them while a report shows them)."""
-    if count == 0:
-        return np.empty(0, rows.dtype)
     first = rows[:count]
     if count * rows.itemsize > SMALL_BYTES:
         return first

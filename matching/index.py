@@ -1,78 +1,98 @@
-"""From order id to slot: open addressing, four bytes an entry, no tombstones, sized by live orders.
+"""From order id to slot: chains by hash, a few bytes an order, sized by live orders.
 
-An entry holds a slot and how far it stands from where its id belongs. So a search looks at an order only where
-entry and id belong to the same place, and a deletion moves up what stands behind it without looking at any.
-Ids rise and old ones are never looked up again, so the table needs room for what is live and nothing else.
+An entry holds a slot and eight bits of its id's hash. The table has the first entry of each chain, `links` by slot
+the one behind, so that a search looks at an order only where hash and id agree. Ids rise and old ones are never
+looked up again, so the table needs room for what is live and nothing else. Ids that follow each other share a line of
+the processor's cache.
 """
 
 from typing import Any
 
 import numpy as np
 
-from matching.compiled import kernel
+from matching.compiled import kernel, low_product
 
-GOLDEN = np.uint64(0x9E3779B1)  # 2**32 divided by the golden ratio: neighbouring ids fall far apart, and evenly
-LOW = np.uint64(0xFFFFFFFF)
-FAR = 255  # a distance so large that it is worked out from the order itself
-SLOT_SHIFT = 8
+GOLDEN = 0x9E3779B97F4A7C15  # 2**64 divided by the golden ratio: neighbours fall far apart, and evenly
+BLOCK_BITS = 4  # sixteen ids share a line
+SLOT_SHIFT = np.uint32(8)
+TAG = np.uint32(255)
+TAG_SHIFT = np.uint64(24)  # below the bits that name a place in the largest table
 
 
 @kernel
-def home(books: Any, order_id: int) -> int:
-    """Where an order id belongs in the table: the highest bits of its product with the golden ratio."""
-    folded = np.uint64(order_id ^ (order_id >> 32)) & LOW
-    return np.uint32(((folded * GOLDEN) & LOW) >> np.uint64(books.pool[0]["shift"]))
+def spread(order_id: int) -> int:
+    """The hash of an id's block, uint64: its highest bits name the place in the table."""
+    return low_product(order_id >> BLOCK_BITS, GOLDEN)
+
+
+@kernel
+def home(books: Any, hashed: int, order_id: int) -> int:
+    """Where the chain of an order id begins."""
+    block = np.uint32(hashed >> np.uint64(books.pool[0]["shift"]))
+    return np.uint32(block ^ np.uint32(order_id & ((1 << BLOCK_BITS) - 1)))
+
+
+@kernel
+def tag(hashed: int) -> int:
+    """The bits of a hash that an entry keeps: others than those that name its place."""
+    return np.uint32(np.uint32(hashed >> TAG_SHIFT) & TAG)
+
+
+@kernel
+def slot_of(entry: int) -> int:
+    """The slot in an entry."""
+    return np.uint32(entry >> SLOT_SHIFT)
+
+
+@kernel
+def place_of(books: Any, order_id: int) -> int:
+    """Place in the table of an order id's chain."""
+    return home(books, spread(order_id), order_id)
+
+
+@kernel
+def probable(books: Any, order_id: int) -> int:
+    """Slot of what is very likely the live order of this id, or 0, without looking at orders."""
+    hashed = spread(order_id)
+    wanted, entry = tag(hashed), books.ids[home(books, hashed, order_id)]
+    while entry != 0 and entry & TAG != wanted:
+        entry = books.links[slot_of(entry)]
+    return slot_of(entry)
 
 
 @kernel
 def find(books: Any, order_id: int) -> int:
     """Slot of a live order, or 0."""
-    mask = np.uint32(len(books.ids) - 1)
-    at, distance = home(books, order_id), 1
-    while True:
-        entry = books.ids[at]
-        slot = np.uint32(entry >> SLOT_SHIFT)
-        if entry == 0:
+    hashed = spread(order_id)
+    wanted, entry = tag(hashed), books.ids[home(books, hashed, order_id)]
+    while entry != 0:
+        slot = slot_of(entry)
+        if entry & TAG == wanted and books.orders[slot]["order_id"] == order_id:
             return slot
-        if entry & FAR == min(distance, FAR) and books.orders[slot]["order_id"] == order_id:
-            return slot
-        at = np.uint32(at + 1) & mask
-        distance += 1
+        entry = books.links[slot]
+    return np.uint32(0)
 
 
 @kernel
 def insert(books: Any, order_id: int, slot: int) -> None:
     """Remember the slot of an order id that is not in the table."""
-    mask = np.uint32(len(books.ids) - 1)
-    at, distance = home(books, order_id), 1
-    while books.ids[at] != 0:
-        at = np.uint32(at + 1) & mask
-        distance += 1
-    books.ids[at] = slot << SLOT_SHIFT | min(distance, FAR)
+    hashed = spread(order_id)
+    at = home(books, hashed, order_id)
+    books.links[slot] = books.ids[at]
+    books.ids[at] = np.uint32(slot << SLOT_SHIFT) | tag(hashed)
 
 
 @kernel
 def delete(books: Any, order_id: int, slot: int) -> None:
-    """Forget an order id that is in the table; what stands behind it moves up where that brings it nearer home."""
-    mask = np.uint32(len(books.ids) - 1)
-    hole = home(books, order_id)
-    while books.ids[hole] >> SLOT_SHIFT != slot:
-        hole = np.uint32(hole + 1) & mask
-    at = hole
-    while True:
-        at = np.uint32(at + 1) & mask
-        entry = np.int64(books.ids[at])
-        if entry == 0:
-            break
-        distance = np.int64(entry & FAR)
-        if distance == FAR:
-            belongs = home(books, books.orders[entry >> SLOT_SHIFT]["order_id"])
-            distance = np.int64(np.uint32(at - belongs) & mask) + 1
-        step = np.int64(np.uint32(at - hole) & mask)
-        if distance > step:
-            books.ids[hole] = (entry & ~FAR) | min(distance - step, FAR)
-            hole = at
-    books.ids[hole] = 0
+    """Forget an order id that is in the table."""
+    at = place_of(books, order_id)
+    before = slot_of(books.ids[at])
+    if before == slot:
+        books.ids[at] = books.links[slot]
+        return
+    while slot_of(books.links[before]) != slot:
+        before = slot_of(books.links[before])
+    books.links[before] = books.links[slot]
 
 
 @kernel

@@ -1,7 +1,7 @@
-"""Orders in their queues: slots of the pool, chains of a price level, the best level of a lane.
+"""Orders in their queues: slots of the pool, and the chain of each lane and rank.
 
-A lane is one side and zone of a book; each of its levels has a queue in order of arrival. All books of a group
-share one pool of slots, so an order costs one record wherever it rests.
+A lane is one side and zone of a book; each of its ranks has a queue in order of arrival. All books of a group share
+one pool of slots, so an order costs one record wherever it rests.
 """
 
 from typing import Any
@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from matching import index
-from matching.compiled import kernel
-from matching.ladder import NO_LEVEL, highest_to, lowest_from, occupy, vacate
+from matching.compiled import kernel, prefetch
+from matching.ladder import occupy, vacate
 
 BUY, SELL = 0, 1
 POST_ONLY, SELF_TRADE_SHIFT, TIME_IN_FORCE = 4, 3, 3  # bits of `conditions`
@@ -33,9 +33,11 @@ def take_slot(books: Any, order_id: int) -> int:
     """A free slot for a live order. The caller has made sure that the pool is not full."""
     pool = books.pool[0]
     slot = np.uint32(pool["free"])
-    pool["free"] = books.orders[slot]["next"]
+    order = books.orders[slot]
+    pool["free"] = order["next"]
+    prefetch(books.orders, order["next"])
     pool["live"] += 1
-    books.orders[slot]["order_id"] = order_id
+    order["order_id"] = order_id
     index.insert(books, order_id, slot)
     return slot
 
@@ -56,97 +58,71 @@ def release_slot(books: Any, slot: int) -> None:
 @kernel
 def lane_of(books: Any, book: int, side: int, zone: int) -> int:
     """Number of the lane of a side and zone."""
-    return side * books.book[book]["zones"] + zone
+    shape = books.book[book]
+    return np.uint32((shape["lanes_at"] if side == BUY else shape["sells_at"]) + zone)
+
+
+@kernel
+def book_of(books: Any, slot: int) -> int:
+    """Book of a live order."""
+    return np.int64(books.lanes[books.orders[slot]["lane"]]["book"])
 
 
 @kernel
 def side_of(books: Any, slot: int) -> int:
     """Side of a live order."""
-    order = books.orders[slot]
-    return SELL if order["lane"] >= books.book[order["book"]]["zones"] else BUY
+    return np.int64(books.lanes[books.orders[slot]["lane"]]["side"])
 
 
 @kernel
 def zone_of(books: Any, slot: int) -> int:
     """Zone of a live order."""
-    order = books.orders[slot]
-    zones = books.book[order["book"]]["zones"]
-    return order["lane"] - zones if order["lane"] >= zones else np.int64(order["lane"])
+    return np.int64(books.lanes[books.orders[slot]["lane"]]["zone"])
 
 
 @kernel
-def queue_at(books: Any, book: int, lane: int, level: int) -> int:
-    """Where the queue of a lane's level stands in `levels`."""
-    shape = books.book[book]
-    return np.uint64(shape["levels_at"] + lane * shape["prices"] + level)
+def queue_at(books: Any, lane: int, rank: int) -> int:
+    """Where the queue of a lane's rank stands in `levels`."""
+    return np.uint64(books.lanes[lane]["levels_at"] + rank)
 
 
 @kernel
-def enqueue(books: Any, slot: int) -> None:
-    """Put an order at the back of the queue of its level."""
-    order = books.orders[slot]
-    book, lane, level = np.int64(order["book"]), np.int64(order["lane"]), np.int64(order["level"])
-    pool = books.pool[0]
-    pool["arrivals"] += 1
-    books.standing[slot]["arrival"] = pool["arrivals"]
-    queue = books.levels[queue_at(books, book, lane, level)]
+def enqueue(books: Any, slot: int, lane: int, rank: int) -> None:
+    """Put an order at the back of the queue of a lane's rank."""
+    order, pool = books.orders[slot], books.pool[0]
+    arrival = pool["arrivals"] + 1
+    order["lane"] = lane
+    order["rank"] = rank
+    pool["arrivals"] = arrival
+    books.standing[slot]["arrival"] = arrival
+    queue = books.levels[queue_at(books, lane, rank)]
     tail = queue["tail"]
     order["next"] = 0
     order["previous"] = tail
+    books.orders[tail]["next"] = slot  # slot 0 is nobody: writing to him costs less than asking whether it is he
     queue["tail"] = slot
-    if tail != 0:
-        books.orders[tail]["next"] = slot
-        return
-    queue["head"] = slot
-    occupy(books, book, lane, level)
-    shape = books.book[book]
-    at = np.uint64(shape["best_at"] + lane)
-    best = books.best[at]
-    if best == NO_LEVEL or (level > best if lane < shape["zones"] else level < best):
-        books.best[at] = level
-
-
-@kernel
-def close_level(books: Any, book: int, lane: int, level: int) -> None:
-    """Note that the queue of a level is empty, and find the lane's next best."""
-    vacate(books, book, lane, level)
-    shape = books.book[book]
-    at = np.uint64(shape["best_at"] + lane)
-    if books.best[at] == level:
-        buys = lane < shape["zones"]
-        better = highest_to(books, book, lane, level - 1) if buys else lowest_from(books, book, lane, level + 1)
-        books.best[at] = better
+    if tail == 0:
+        queue["head"] = slot
+        occupy(books, lane, rank)
 
 
 @kernel
 def unlink(books: Any, slot: int) -> None:
     """Take an order out of its queue; its slot stays its own."""
     order = books.orders[slot]
-    book, lane, level = np.int64(order["book"]), np.int64(order["lane"]), np.int64(order["level"])
-    queue = books.levels[queue_at(books, book, lane, level)]
     before, after = order["previous"], order["next"]
-    if before != 0:
-        books.orders[before]["next"] = after
-    else:
+    books.orders[before]["next"] = after
+    books.orders[after]["previous"] = before
+    if before != 0 and after != 0:
+        return
+    lane, rank = order["lane"], np.int64(order["rank"])
+    queue = books.levels[queue_at(books, lane, rank)]
+    if before == 0:
         queue["head"] = after
-    if after != 0:
-        books.orders[after]["previous"] = before
-    else:
+    if after == 0:
         queue["tail"] = before
-        if before == 0:
-            close_level(books, book, lane, level)
-
-
-@kernel
-def cut_queue(books: Any, book: int, lane: int, level: int, head: int) -> None:
-    """Let the queue of a level begin with `head` (0: nobody); what stood before it has left the book."""
-    queue = books.levels[queue_at(books, book, lane, level)]
-    queue["head"] = head
-    if head != 0:
-        books.orders[head]["previous"] = 0
-    else:
-        queue["tail"] = 0
-        close_level(books, book, lane, level)
+    if before == after:  # it was alone
+        vacate(books, lane, rank)
 
 
 @kernel

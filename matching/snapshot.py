@@ -16,7 +16,8 @@ import numpy as np
 from matching.arrays import Array, make_books, with_netting, with_slots
 from matching.book import Books
 from matching.compiled import kernel
-from matching.queue import POST_ONLY, SELF_TRADE_SHIFT, TIME_IN_FORCE, conditions_of, enqueue, take_slot
+from matching.ladder import rank_of
+from matching.queue import POST_ONLY, SELF_TRADE_SHIFT, TIME_IN_FORCE, conditions_of, enqueue, lane_of, take_slot
 
 MAGIC: Final = b"SQBOOK1\n"
 LENGTH: Final = struct.Struct("<I")
@@ -60,8 +61,9 @@ def pack(books: Books) -> bytes:
         rows[name] = orders[name]
     for name in ("arrival", "expires_at_ns"):
         rows[name] = books.standing[name][slots]
-    rows["price"] = orders["level"] + int(shape["min_price"])
-    rows["side"], rows["zone"] = np.divmod(orders["lane"], shape["zones"])
+    lanes = books.lanes[orders["lane"]]
+    rows["price"] = lanes["first_price"] + lanes["step"] * orders["rank"].astype(np.int64)
+    rows["side"], rows["zone"] = lanes["side"], lanes["zone"]
     rows["time_in_force"] = orders["conditions"] & TIME_IN_FORCE
     rows["post_only"] = (orders["conditions"] & POST_ONLY) != 0
     rows["self_trade"] = orders["conditions"] >> SELF_TRADE_SHIFT
@@ -117,19 +119,16 @@ def damaged(why: str) -> ValueError:
 @kernel
 def enter_all(books: Any, rows: Any) -> None:
     """Let the orders of a snapshot enter their queues, in order of arrival, under the arrivals they had."""
-    shape = books.book[0]
     for at in range(len(rows)):
         row = rows[at]
         slot = take_slot(books, row["order_id"])
         order = books.orders[slot]
         order["owner"] = row["owner"]
         order["quantity"] = row["quantity"]
-        order["level"] = row["price"] - shape["min_price"]
-        order["book"] = 0
-        order["lane"] = row["side"] * shape["zones"] + row["zone"]
+        lane = lane_of(books, np.int64(0), np.int64(row["side"]), np.int64(row["zone"]))
         order["conditions"] = conditions_of(row["time_in_force"], row["post_only"], row["self_trade"])
         books.standing[slot]["expires_at_ns"] = row["expires_at_ns"]
-        enqueue(books, slot)
+        enqueue(books, slot, lane, rank_of(books, lane, row["price"]))
         books.standing[slot]["arrival"] = row["arrival"]
 
 

@@ -171,9 +171,8 @@ ORDER = np.dtype(
         ("quantity", "<i8"),
         ("next", "<u4"),
         ("previous", "<u4"),
-        ("level", "<u4"),  # price - min_price of its book
-        ("book", "<u2"),
-        ("lane", "i1"),  # side x zones + zone
+        ("rank", "<u4"),  # of its price in its lane: see LANE
+        ("lane", "<u2"),
         ("conditions", "i1"),  # time in force, post-only and self-trade mode: see `matching.queue`
     ],
     align=True,
@@ -186,30 +185,49 @@ STANDING = np.dtype([("arrival", "<i8"), ("expires_at_ns", "<i8")])
 MAX_CAPACITY: Final = 2**24 - 2
 """Most live orders of a group of books: the id table holds slots of 24 bits."""
 
+MAX_LANES: Final = 2**16
+"""Most lanes of a group of books: two a zone of each book."""
+
 LEVEL = np.dtype([("head", "<u4"), ("tail", "<u4")])
-"""First and last slot of the queue of one side, zone and price."""
+"""First and last slot of the queue of one lane and price."""
+
+LANE = np.dtype(
+    [
+        ("best", "<i8"),  # the lowest rank with an order, or NO_RANK
+        ("levels_at", "<i8"),  # offsets of this lane's part of the shared arrays
+        ("words_at", "<i8"),
+        ("summary_at", "<i8"),
+        ("first_price", "<i8"),  # price of rank 0
+        ("book", "<i4"),
+        ("summary", "<i4"),  # words of its summary
+        ("prices", "<i4"),
+        ("step", "<i4"),  # from a rank's price to the next one's: 1 for sells, -1 for buys
+        ("zone", "<i4"),
+        ("side", "<i4"),
+    ]
+)
+"""One side and zone of a book, 64 bytes. Ranks count its prices from the best one thinkable: the lowest goes first.
+
+So both sides are walked the same way, and one knows which of two prices goes first without asking for the side.
+"""
 
 BOOK = np.dtype(
     [
         ("min_price", "<i8"),
         ("prices", "<i8"),
         ("zones", "<i8"),
-        ("levels_at", "<i8"),  # offsets of this book's part of the shared arrays
-        ("words_at", "<i8"),
-        ("words", "<i8"),  # words of bitmap for one side and zone
-        ("summary_at", "<i8"),
-        ("summary", "<i8"),
-        ("best_at", "<i8"),
+        ("lanes_at", "<i8"),  # the first of its lanes: those of buyers by zone, then those of sellers
+        ("sells_at", "<i8"),  # the first of those
         ("last_order_id", "<i8"),
         ("auction", "<i8"),  # 1 while a call auction collects orders
     ]
 )
-"""Where one book lives in the flat arrays that many books share."""
+"""One book of a group."""
 
 POOL = np.dtype(
     [("free", "<i8"), ("live", "<i8"), ("capacity", "<i8"), ("arrivals", "<i8"), ("shift", "<i8")],
 )
 """What the books of a group share: the first free slot, live orders, how many there may be, arrivals so far.
 
-`shift` is 32 less the bits of a place in the id table.
+`shift` is 64 less the bits of a place in the id table.
 """

@@ -21,6 +21,7 @@ from ledger.replay import replay
 from ledger.state import State
 from ledger.statehash import logical_state
 from ledger.submissions import Submission, check_submission, content_digest
+from matching.queue import book_of
 from matching.walk import sides
 from shuiquan import Action, OrderType, Role, Side, TimeInForce
 from tests.districts import DAY_NS, START_NS, Clock, district
@@ -289,7 +290,7 @@ def check_sums(state: State) -> None:
         if sides(state.books, slot) == Side.BUY:
             owed[accounts.party["money"][account["owner"][row]]] += terms["escrow"][slot]
         else:
-            owed[row] += orders["quantity"][slot] * state.market.instrument["lot_l"][orders["book"][slot]]
+            owed[row] += orders["quantity"][slot] * state.market.instrument["lot_l"][book_of(state.books, slot)]
     assert (balance[:, 1] == owed).all(), "escrow is not what live orders owe"
     holdings = np.flatnonzero(account["kind"] == 0)
     over = np.zeros(len(accounts.party), np.int64)

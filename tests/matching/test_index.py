@@ -1,19 +1,19 @@
-"""The id table under ids that were chosen to collide: nothing is lost, however long the runs get."""
+"""The id table under ids that were chosen to collide: nothing is lost, however long the chains get."""
 
 import numpy as np
 import pytest
 
 from matching import COMMAND, Action, OrderBook, Side
 
-GOLDEN, LOW = np.uint64(0x9E3779B1), np.uint64(0xFFFFFFFF)
-ORDERS = 600  # more than the distance that an entry can hold
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+ORDERS = 600
 
 
 def colliding(count: int) -> np.ndarray:
-    """Rising ids that all belong to the first places of a table of up to 2**13 entries."""
-    ids = np.arange(1, 2**24, dtype=np.uint64)
-    places = ((ids * GOLDEN) & LOW) >> np.uint64(32 - 13)
-    return ids[places == 0][:count].astype(np.int64)
+    """Rising ids that all belong to the first places of a table of up to 2**13 places: one long chain."""
+    blocks = np.arange(1, 2**23, dtype=np.uint64)
+    places = (blocks * GOLDEN) >> np.uint64(64 - 13)
+    return (blocks[places == 0][:count] << np.uint64(4)).astype(np.int64)
 
 
 @pytest.mark.parametrize("seed", range(3))
