@@ -132,6 +132,8 @@ class Code(IntEnum):
     ADDRESS_INVALID = 846, "this is no address of a ledger", "账本地址无效"
     FILES_UNUSABLE = 847, "the folder for the files beside the ledger cannot be made", "无法创建账本附属文件目录"
     SERVER_READS_ONLY = 848, "the server takes no writes", "服务器只读，不接受写入"
+    STORE_FAILED = 880, "the file system failed a file of the ledger", "账本文件读写失败"
+    STORE_DAMAGED = 881, "the database file is damaged", "账本数据库文件已损坏"
     # 900-999 policy
     POLICY_INVALID = 900, "the policy file breaks a rule", "政策文件不合规"
     POLICY_DIFFERS = (
