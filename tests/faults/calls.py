@@ -12,6 +12,7 @@ import platform
 import struct
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Final, NamedTuple
 
 NUMBERS: Final = {
@@ -46,7 +47,7 @@ class Call(NamedTuple):
 
 
 def watch(names: Sequence[str]) -> int:
-    """Let every call of these names, in this thread and those it starts, wait for a supervisor; returns the listener."""
+    """Let calls of these names, in this thread and those it starts, wait for a supervisor; returns the listener."""
     libc = ctypes.CDLL(None, use_errno=True)
     jumps = [(JUMP_IF_EQUAL, len(names) - at, 0, NUMBERS[name]) for at, name in enumerate(names)]
     code = [(LOAD, 0, 0, 0), *jumps, (RETURN, 0, 0, ALLOW), (RETURN, 0, 0, NOTIFY)]
@@ -69,7 +70,7 @@ def next_call(listener: int) -> Call | None:
     number, process, _, name, _, _, *arguments = CALL.unpack(buffer)
     file = ""
     with suppress(FileNotFoundError):  # of a process that is gone, or a file that is closed
-        file = os.readlink(f"/proc/{process}/fd/{arguments[0]}")
+        file = str(Path(f"/proc/{process}/fd/{arguments[0]}").readlink())
     return Call(number, process, NAMES[name], file, tuple(arguments))
 
 

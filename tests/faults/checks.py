@@ -34,7 +34,7 @@ def undisturbed(place: Place, seed: int) -> Ending:
 
 
 def acknowledged(run: Run, ending: Ending) -> int:
-    """So many steps a writer acknowledged, each as it would have been undisturbed; it accepted nothing after a failure."""
+    """So many steps a writer acknowledged, each as if undisturbed; it accepted nothing after a failure."""
     said = run.words("acknowledged")
     assert said == [[number, ending.answers[number]] for number in range(len(said))]
     assert not run.words("accepted"), "a writer went on after a failed commit"
