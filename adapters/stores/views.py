@@ -37,6 +37,11 @@ class ViewRecorder(SQLiteTrackingRecorder):
 
     def _create_table(self, c: SQLiteCursor) -> None:
         begin_writing(c)
+        c.execute("SELECT COUNT(*) FROM sqlite_master WHERE name = 'tracking'")
+        if c.fetchone()[0]:  # perhaps made by another process since the library looked
+            self.tracking_table_exists = True
+            version = self._max_tracking_id(self.table_migration_identifier, c)
+            self.tracking_migration_current = self.tracking_migration_previous = version
         super()._create_table(c)
         if self._max_tracking_id(self.name, c) is None:
             self._clear(c)  # tables of another version, if there are any
