@@ -177,6 +177,8 @@ class Code(IntEnum):
     EXPORT_FAILED = 866, "the export could not be written; nothing of it is left", "导出失败，未留下任何文件"
     QUEUE_FULL = 870, "too much waits for the writer", "待处理提交过多"
     DISK_NEARLY_FULL = 871, "the disk is nearly full: nothing is accepted until there is room", "磁盘空间不足，暂停受理"
+    STORE_FAILED = 880, "the file system failed a file of the ledger", "账本文件读写失败"
+    STORE_DAMAGED = 881, "the database file is damaged", "账本数据库文件已损坏"
     # 900-999 policy
     POLICY_INVALID = 900, "the policy file breaks a rule", "政策文件不合规"
     POLICY_DIFFERS = (

@@ -132,8 +132,10 @@ def open_session(address: Address) -> psycopg.Connection[Any]:
         if session.execute("SELECT pg_try_advisory_lock(%s)", [LOCK]).fetchone() != (True,):
             rule = "one writer at a time; readers open it read-only"
             raise Refused(Code.LEDGER_LOCKED, "ledger", address.name, rule)
-    except BaseException:
+    except BaseException as problem:
         end(session)
+        if isinstance(problem, psycopg.OperationalError):  # it went away meanwhile
+            raise Refused(Code.SERVER_UNREACHABLE, "ledger", address.name, one_line(problem)) from problem
         raise
     return session
 

@@ -22,6 +22,7 @@ from eventsourcing.sqlite import (
 )
 from filelock import FileLock, Timeout
 
+from adapters.stores.failures import coded, refusal
 from adapters.stores.headfile import HeadFile
 from ledger.codes import Code, Refused
 from ledger.journal.store import RESTORED, Entry, ForkDue, Key
@@ -109,7 +110,10 @@ class SQLiteStore:
     """A ledger's journal in a file. Open with `writable=False` to read beside a writer."""
 
     def __init__(self, path: Path, *, writable: bool = True) -> None:
-        """Open a journal, made if it is new. Raises Refused: LEDGER_LOCKED, LEDGER_MISSING, STORE_NOT_OURS."""
+        """Open a journal, made if it is new.
+
+        Raises Refused: LEDGER_LOCKED, LEDGER_MISSING, STORE_NOT_OURS; here and later STORE_FAILED, STORE_DAMAGED.
+        """
         self.path = path
         self._lock = FileLock(f"{path}.lock", thread_local=False) if writable else None  # any thread may close
         if self._lock:
@@ -121,7 +125,8 @@ class SQLiteStore:
             self._head_file = HeadFile(Path(f"{path}.head"))
             self._first = b""
             if writable:
-                self._recorder.create_table()
+                with coded(path):
+                    self._recorder.create_table()
         except BaseException:
             if self._lock:
                 self._lock.release()
@@ -149,10 +154,8 @@ class SQLiteStore:
         """Records behind a position, in order. Raises Refused (RECORD_DAMAGED) where the file cannot be read."""
         count = READ_FIRST
         while True:
-            try:
+            with coded(self.path):
                 events = self._recorder.select_events(STREAM, gt=after, limit=count)
-            except (PersistenceError, sqlite3.Error) as problem:
-                raise Refused(Code.RECORD_DAMAGED, "position", after + 1, str(problem)) from problem
             yield from (Entry(event.originator_version, event.topic, event.state) for event in events)
             if len(events) < count:
                 return
@@ -165,7 +168,8 @@ class SQLiteStore:
 
     def digest(self, position: int) -> bytes:
         """Hash of the record at a position, empty where there is none."""
-        events = self._recorder.select_events(STREAM, gt=position - 1, lte=position)
+        with coded(self.path):
+            events = self._recorder.select_events(STREAM, gt=position - 1, lte=position)
         return hashlib.sha256(events[0].state).digest() if events else b""
 
     def last_seq(self, position: int) -> int:
@@ -175,7 +179,8 @@ class SQLiteStore:
 
     def head(self) -> Entry | None:
         """The last record."""
-        events = self._recorder.select_events(STREAM, desc=True, limit=1)
+        with coded(self.path):
+            events = self._recorder.select_events(STREAM, desc=True, limit=1)
         return Entry(events[0].originator_version, events[0].topic, events[0].state) if events else None
 
     def keys(self, names: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Key]:
@@ -204,7 +209,7 @@ class SQLiteStore:
             self._lock.release()
 
     def _one(self, statement: str, parameters: tuple[Any, ...]) -> tuple[Any, ...]:
-        with self._datastore.transaction(commit=False) as cursor:
+        with coded(self.path), self._datastore.transaction(commit=False) as cursor:
             cursor.execute(statement, parameters)
             row = cursor.fetchone()
         return tuple(row) if row else ()
@@ -250,7 +255,9 @@ def prepare(path: Path, *, writable: bool) -> None:
         finally:
             connection.close()
     except sqlite3.DatabaseError as problem:
-        raise Refused(Code.STORE_NOT_OURS, "ledger", str(path), str(problem)) from None
+        if problem.sqlite_errorcode in {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CANTOPEN}:
+            raise Refused(Code.STORE_NOT_OURS, "ledger", str(path), str(problem)) from None
+        raise refusal(problem, path) from problem
     if found != APPLICATION_ID:
         raise Refused(Code.STORE_NOT_OURS, "ledger", str(path), "a file that this program made")
     if not tables and not writable:  # its maker was killed before the first record

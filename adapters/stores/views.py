@@ -9,9 +9,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from eventsourcing.persistence import OperationalError, Tracking
+from eventsourcing.persistence import Tracking
 from eventsourcing.sqlite import SQLiteCursor, SQLiteDatastore, SQLiteTrackingRecorder
 
+from adapters.stores.failures import coded
 from ledger.journal.records import Decoded
 from ledger.journal.store import Store
 from ledger.replay import Progress, groups_after
@@ -35,25 +36,27 @@ class ViewRecorder(SQLiteTrackingRecorder):
         return [*super().construct_create_table_statements(), source, *tables]
 
     def _create_table(self, c: SQLiteCursor) -> None:
+        begin_writing(c)
+        c.execute("SELECT COUNT(*) FROM sqlite_master WHERE name = 'tracking'")
+        if c.fetchone()[0]:  # perhaps made by another process since the library looked
+            self.tracking_table_exists = True
+            version = self._max_tracking_id(self.table_migration_identifier, c)
+            self.tracking_migration_current = self.tracking_migration_previous = version
         super()._create_table(c)
         if self._max_tracking_id(self.name, c) is None:
             self._clear(c)  # tables of another version, if there are any
 
     def apply(self, decoded: Decoded, after: int) -> bool:
         """Project a group of facts behind position `after`. Returns False when another process was faster."""
-        try:
-            with self.datastore.transaction(commit=True) as cursor:
-                if (self._max_tracking_id(self.name, cursor) or 0) != after:
-                    return False
-                for projection in self._projections:
-                    for upsert in projection.fold(decoded):
-                        cursor.executemany(upsert_statement(upsert.table), upsert.rows)
-                self._insert_tracking(cursor, Tracking(self.name, decoded.position))
-                cursor.execute("INSERT OR REPLACE INTO source VALUES (1, ?, ?)", (decoded.position, decoded.digest))
-        except OperationalError:
-            if self.position() == after:
-                raise
-            return False
+        with self.datastore.transaction(commit=True) as cursor:
+            begin_writing(cursor)
+            if (self._max_tracking_id(self.name, cursor) or 0) != after:
+                return False
+            for projection in self._projections:
+                for upsert in projection.fold(decoded):
+                    cursor.executemany(upsert_statement(upsert.table), upsert.rows)
+            self._insert_tracking(cursor, Tracking(self.name, decoded.position))
+            cursor.execute("INSERT OR REPLACE INTO source VALUES (1, ?, ?)", (decoded.position, decoded.digest))
         return True
 
     def position(self) -> int:
@@ -85,11 +88,13 @@ class Views:
     """The projections of a ledger in one file, or in memory where none can be written."""
 
     def __init__(self, path: Path | None, projections: Sequence[Projection]) -> None:
-        """Open or make the views."""
+        """Open or make the views. Raises Refused, here and later: STORE_FAILED, STORE_DAMAGED."""
         memory = f"file:views-{uuid.uuid4()}?mode=memory&cache=shared"
+        self._name = path or "views"
         self._datastore = SQLiteDatastore(str(path) if path else memory)
         self._recorder = ViewRecorder(self._datastore, projections)
-        self._recorder.create_table()
+        with coded(self._name):
+            self._recorder.create_table()
 
     @property
     def position(self) -> int:
@@ -101,6 +106,10 @@ class Views:
 
         Views of another journal, or of one that was put back to an earlier state, are dropped first.
         """
+        with coded(self._name):
+            return self._catch_up(store, progress)
+
+    def _catch_up(self, store: Store, progress: Progress | None) -> int:
         complete = False
         position, digest = self._recorder.reached()
         if digest != store.digest(position):
@@ -136,6 +145,15 @@ class Views:
     def close(self) -> None:
         """Close all connections."""
         self._datastore.close()
+
+
+def begin_writing(cursor: SQLiteCursor) -> None:
+    """Wait for one's turn to write before anything is read.
+
+    SQLite refuses at once, without waiting, to write what was read before another process wrote.
+    """
+    cursor.execute("COMMIT")
+    cursor.execute("BEGIN IMMEDIATE")
 
 
 def create_statement(table: Table) -> str:

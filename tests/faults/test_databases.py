@@ -1,0 +1,82 @@
+"""Seeded faults of a writer on a PostgreSQL server: killed at a call, its answers lost, its session ended.
+
+What happens to the server itself in the middle of a commit stands in `tests/stores/test_postgres.py`.
+"""
+
+import errno
+import signal
+from collections.abc import Callable
+
+import pytest
+
+import shuiquan
+from shuiquan import Code, Refused
+from tests.faults.calls import SOCKET_CALLS
+from tests.faults.checks import Ending, acknowledged, check
+from tests.faults.conftest import STREAMS
+from tests.faults.server import ForkServer
+from tests.faults.supervisor import Act, Run, fails, kills
+from tests.faults.test_files import Chance, named
+from tests.stores.homes import Database, Databases, released
+from tests.stores.test_postgres import terminate
+
+OPENING = 60
+"""About so many calls to a socket an opening takes."""
+
+KINDS: dict[str, Callable[[Chance, int], Act]] = {
+    "killed_at_a_call": lambda _, at: kills(at),
+    "an_answer_is_lost": lambda _, at: fails(at, ("recvfrom",), errno.ECONNRESET, for_good=True),
+}
+SESSIONS = ("a_session_is_ended", "a_second_writer_comes")
+
+Endings = Callable[[int], tuple[Ending, int]]
+
+
+def strike(kind: str, seed: int, server: ForkServer, endings: Endings, place: Database) -> None:
+    """Let a fault happen to the connections of a writer."""
+    rng = named(kind, seed)
+    stream = int(rng.integers(STREAMS))
+    ending, _ = endings(stream)
+    act = KINDS[kind](rng, int(rng.integers(2 * OPENING)))
+    run = Run(server, act, "socket:", path=str(place), seed=stream, calls=SOCKET_CALLS)
+    assert run.finish() in {0, -signal.SIGKILL}
+    count = acknowledged(run, ending)
+    check(released(place), ending, count)
+
+
+def strike_session(kind: str, seed: int, server: ForkServer, endings: Endings, place: Database) -> None:
+    """While a writer goes on, end its session, or try to open the ledger for writing."""
+    rng = named(kind, seed)
+    stream = int(rng.integers(STREAMS))
+    ending, _ = endings(stream)
+    number = int(rng.integers(len(ending.steps) - 1))
+    run = Run(server, path=str(place), seed=stream)
+    run.until(lambda run: len(run.words("begun")) > number)
+    if kind == "a_session_is_ended":
+        terminate(place)
+    else:
+        for _ in range(3):
+            try:
+                shuiquan.open(place).close()
+            except Refused as refusal:
+                assert refusal.code == Code.LEDGER_LOCKED  # noqa: PT017 - a writer that is done has let go
+    assert run.finish() == 0
+    check(released(place), ending, acknowledged(run, ending))
+
+
+def strike_any(kind: str, seed: int, server: ForkServer, endings: Endings, place: Database) -> None:
+    """Let a fault of any kind happen."""
+    (strike if kind in KINDS else strike_session)(kind, seed, server, endings, place)
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("kind", [*KINDS, *SESSIONS])
+def test_a_fault(kind: str, seed: int, server: ForkServer, endings: Endings, databases: Databases) -> None:
+    strike_any(kind, seed, server, endings, databases.copied())
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("seed", range(1_000, 1_100))
+@pytest.mark.parametrize("kind", [*KINDS, *SESSIONS])
+def test_a_fault_of_hundreds(kind: str, seed: int, server: ForkServer, endings: Endings, databases: Databases) -> None:
+    strike_any(kind, seed, server, endings, databases.copied())
