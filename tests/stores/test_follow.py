@@ -78,7 +78,9 @@ class Restless(threading.Condition):
         assert 0 < timeout <= 60
         self.left -= 1
         if not self.left:
+            self.release()  # as waiting does
             self.happen()
+            self.acquire()
         return True
 
 
