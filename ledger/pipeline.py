@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 from ledger.answers import Answer
 from ledger.codes import Code, Refused
 from ledger.limits import REFUSE, Limits
-from ledger.submissions import Submission
+from ledger.submissions import Content, Submission
 from ledger.writer import Decided, Writer
 
 COMMIT_COMMANDS: Final = 16_384
@@ -230,7 +230,15 @@ class Pipeline:
 
 def count_commands(submissions: Sequence[Submission]) -> int:
     """Commands in submissions, as far as can be said before they are checked."""
-    return sum(len(s.content) if hasattr(s.content, "__len__") else 1 for s in submissions)
+    return sum(size_of(submission.content) for submission in submissions)
+
+
+def size_of(content: Content) -> int:
+    """How many commands; one for what is no batch, and refused when it is checked."""
+    try:
+        return len(content)
+    except TypeError:
+        return 1
 
 
 def outcomes(requests: Sequence[Request], outcome: Decided | Refused) -> list[tuple[Promise, Any]]:

@@ -15,6 +15,7 @@ from ledger import facts
 from ledger.facts import TOPICS
 from ledger.feed import Told
 from ledger.journal.store import Entry
+from ledger.limits import Limits
 from ledger.rows import ORDERS, PAGE_DTYPES
 from projections.places import REFERENCES
 from shuiquan import Code, Refused
@@ -164,7 +165,15 @@ def test_finding_reads_few_records_of_a_long_journal(exchange: Exchange) -> None
     with closing(SQLiteStore(exchange._store.path, writable=False)) as inner:
         store = CountingStore(inner)
         parts = exchange._writer, exchange._views, exchange._parties, exchange._notary, exchange._snapshots
-        counted = Exchange(store, *parts, exchange._clock, writable=False, snapshot_facts=10**9)  # type: ignore[arg-type] - a store by its protocol
+        counted = Exchange(
+            store,
+            *parts,
+            exchange._clock,
+            writable=False,
+            snapshot_facts=10**9,
+            limits=Limits(),
+            free_bytes=lambda: 2**40,
+        )  # type: ignore[arg-type] - a store by its protocol
         order = next(int(one.fact["order_id"]) for one in told[len(told) // 2 :] if one.topic == ORDERS)
         middle = told[len(told) // 2]
         asked = [

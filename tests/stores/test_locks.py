@@ -252,7 +252,7 @@ def cut_off(path: Path) -> None:
         (folder, Code.STORE_NOT_OURS),
         (text, Code.STORE_NOT_OURS),
         (foreign_database, Code.STORE_NOT_OURS),
-        (cut_off, Code.STORE_NOT_OURS),
+        (cut_off, Code.STORE_DAMAGED),
     ],
 )
 def test_what_is_no_ledger_is_refused_by_its_code_and_left_as_it_was(
