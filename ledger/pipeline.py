@@ -14,6 +14,8 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
 
+import msgspec
+
 from ledger.answers import Answer
 from ledger.codes import Code, Refused
 from ledger.limits import REFUSE, Limits
@@ -37,7 +39,7 @@ class Load(NamedTuple):
     refused: int  # submissions refused because the queue or the disk was full
 
 
-class Request(NamedTuple):
+class Request(msgspec.Struct, frozen=True):
     """Submissions that go into one commit, and who waits for their answers."""
 
     submissions: Sequence[Submission]
@@ -237,7 +239,7 @@ class Pipeline:
 
 def count_commands(submissions: Sequence[Submission]) -> int:
     """Commands in submissions, as far as can be said before they are checked."""
-    return sum(size_of(submission.content) for submission in submissions)
+    return sum([size_of(submission.content) for submission in submissions])
 
 
 def size_of(content: Content) -> int:

@@ -163,7 +163,7 @@ class Writer:
                 answer = self._repeated(submission, digest, self._pending.get(name) or known.get(name))
                 if answer is None:
                     check_fork(submission, self._store)
-                    submission = submission._replace(content=self._seal(submission.content))  # noqa: PLW2901
+                    submission = self._sealed(submission)  # noqa: PLW2901
             except Refused as refusal:
                 end_run()
                 answers.append(refusal)
@@ -197,7 +197,12 @@ class Writer:
         key = known if isinstance(known, Key) else known[0]
         check_repeat(submission, key, digest)
         answer = read_answer(self._store, key) if isinstance(known, Key) else known[1]
-        return answer._replace(repeated=True)
+        return msgspec.structs.replace(answer, repeated=True)
+
+    def _sealed(self, submission: Submission) -> Submission:
+        """The submission without personal data."""
+        content = self._seal(submission.content)
+        return submission if content is submission.content else msgspec.structs.replace(submission, content=content)
 
     def _pend(self, submission: Submission, digest: bytes, answer: Answer) -> Key:
         """Remember a decided submission until it is durable."""
@@ -208,7 +213,9 @@ class Writer:
     def answer(self, actor: str, command_id: str) -> Answer | None:
         """What a recorded submission was answered, from its facts; None where there was none."""
         known = self._store.keys([(actor, command_id)])
-        return read_answer(self._store, known[actor, command_id])._replace(repeated=True) if known else None
+        if not known:
+            return None
+        return msgspec.structs.replace(read_answer(self._store, known[actor, command_id]), repeated=True)
 
     def _taken(self, answers: list[Answer | Refused], keys: list[Key]) -> Decided:
         """What was decided, as the commit that it becomes."""
