@@ -1,9 +1,9 @@
 """The pipeline in front of the writer: what waits is decided together while the commit before is being written.
 
-Callers put their submissions in a bounded queue and hold a future. One thread takes what waits and decides it, another
-makes it durable, with a hand-over of depth one between them: at most one commit is ahead of the disk (contract K3).
-Futures get their answers after the commit, in order; where a commit fails, its callers and all behind it are told so
-and the writer is closed (K4).
+Callers put their submissions in a bounded queue and hold a future. Two threads do the same work in turn: take what
+waits, decide it, make it durable, answer. One decides at a time and one records at a time, in the same order, so while
+one records the other decides, and at most one commit is ahead of the disk (contract K3). Where a commit fails, its
+callers and all behind it are told so and the writer is closed (K4).
 """
 
 import asyncio
@@ -58,15 +58,14 @@ class Pipeline:
         self._writer, self._clock, self._limits, self._free_bytes = writer, clock, limits, free_bytes
         self._decided, self._committed = decided, committed
         self._lock = threading.Lock()
-        self._to_decide = threading.Condition(self._lock)  # one condition for each who waits: few are woken in vain
-        self._to_record = threading.Condition(self._lock)
+        self._work = threading.Condition(self._lock)  # a condition for each who waits: nobody is woken in vain
         self._room = threading.Condition(self._lock)
         self._stillness = threading.Condition(self._lock)
+        self._deciding, self._recording = threading.Lock(), threading.Lock()
         self._queue: deque[Request] = deque()
         self._waiting = self._waiting_commands = self._in_flight = self._refused = self._answered = self._commits = 0
-        self._handed: tuple[list[Request], Decided | Refused] | None = None
         self._holds = 0
-        self._closing = self._decider_ended = False
+        self._closing = False
         self._threads: list[threading.Thread] = []
         self._for_room: list[asyncio.Future[None]] = []
 
@@ -122,14 +121,14 @@ class Pipeline:
                 raise Refused(Code.QUEUE_FULL, "queue", self._waiting, "wait and submit the same command id again")
             return False
         if not self._threads:
-            self._threads = [threading.Thread(target=run, daemon=True) for run in (self._decide, self._record)]
+            self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(2)]
             for thread in self._threads:
                 thread.start()
         self._queue.append(request)
         self._waiting += len(request.submissions)
         self._waiting_commands += request.commands
         if len(self._queue) == 1:
-            self._to_decide.notify()
+            self._work.notify()
         return True
 
     @contextmanager
@@ -143,35 +142,41 @@ class Pipeline:
         finally:
             with self._lock:
                 self._holds -= 1
-                self._to_decide.notify()
+                self._work.notify()
 
     def close(self) -> None:
         """Let nothing more in, finish what waits, end both threads."""
         with self._lock:
             self._closing = True
-            self._to_decide.notify()
+            self._work.notify()
             self._room.notify_all()
         for thread in self._threads:
             thread.join()
 
     # the two threads
 
-    def _decide(self) -> None:
-        """Take what waits, decide it, hand it over, as soon as the one before was taken over."""
+    def _run(self) -> None:
+        """Commit after commit; each begins to be recorded before the next begins to be decided."""
         while True:
-            with self._lock:
-                self._to_decide.wait_for(
-                    lambda: self._handed is None and not self._holds and (self._queue or self._closing)
-                )
-                if not self._queue:
-                    self._decider_ended = True
-                    self._to_record.notify()
+            with self._deciding:
+                requests = self._next()
+                if not requests:
                     return
-                requests = self._take()
-            decided = self._decided_of(requests)
-            with self._lock:
-                self._handed = requests, decided
-                self._to_record.notify()
+                decided = self._decided_of(requests)
+                self._recording.acquire()
+            try:
+                outcome = self._recorded(decided)
+                self._count(requests, outcome)
+                self._committed()
+                tell(outcomes(requests, outcome))
+            finally:
+                self._recording.release()
+
+    def _next(self) -> list[Request]:
+        """The requests of the next commit once there are some, none when the pipeline is closed."""
+        with self._lock:
+            self._work.wait_for(lambda: not self._holds and (self._queue or self._closing))
+            return self._take() if self._queue else []
 
     def _take(self) -> list[Request]:
         """The requests of the next commit, in order."""
@@ -203,30 +208,6 @@ class Pipeline:
             return self._writer.fail(failure)
         return decided
 
-    def _record(self) -> None:
-        """Make durable what was handed over, then answer."""
-        while True:
-            with self._lock:
-                self._to_record.wait_for(lambda: self._handed is not None or self._decider_ended)
-                if self._handed is None:
-                    return
-                (requests, decided), self._handed = self._handed, None
-                if self._queue or self._closing:
-                    self._to_decide.notify()
-            outcome = self._recorded(decided)
-            with self._lock:
-                count = sum(len(request.submissions) for request in requests)
-                self._in_flight -= count
-                if isinstance(outcome, Decided):
-                    self._commits += 1
-                    self._answered += count
-                elif outcome.code == Code.DISK_NEARLY_FULL:
-                    self._refused += count
-                if not self._in_flight:
-                    self._stillness.notify_all()
-            self._committed()
-            tell(outcomes(requests, outcome))
-
     def _recorded(self, decided: Decided | Refused) -> Decided | Refused:
         """What was decided, once it is durable, or why it is not."""
         if isinstance(decided, Decided):
@@ -235,6 +216,19 @@ class Pipeline:
             except Refused as refusal:
                 return refusal
         return decided
+
+    def _count(self, requests: Sequence[Request], outcome: Decided | Refused) -> None:
+        """Note that requests are no longer on their way."""
+        count = sum(len(request.submissions) for request in requests)
+        with self._lock:
+            self._in_flight -= count
+            if isinstance(outcome, Decided):
+                self._commits += 1
+                self._answered += count
+            elif outcome.code == Code.DISK_NEARLY_FULL:
+                self._refused += count
+            if not self._in_flight:
+                self._stillness.notify_all()
 
 
 def count_commands(submissions: Sequence[Submission]) -> int:

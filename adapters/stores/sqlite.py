@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from eventsourcing.persistence import PersistenceError, StoredEvent
+from eventsourcing.persistence import InterfaceError, PersistenceError, StoredEvent
 from eventsourcing.sqlite import (
     SQLiteApplicationRecorder,
     SQLiteConnection,
@@ -57,16 +57,17 @@ CREATE TABLE IF NOT EXISTS backup_marks (position INTEGER PRIMARY KEY, head BLOB
 
 
 class JournalConnectionPool(SQLiteConnectionPool):
-    """Connections with the settings that a journal needs; the library leaves them at their defaults."""
+    """Connections with the settings that a journal needs, which keep their statements; the library's keep one."""
 
     def _create_connection(self) -> SQLiteConnection:
-        if READ_ONLY in self.db_name:
-            self.is_journal_mode_wal = True  # as the file is: a backup has no log, and nothing may be written
-        connection = super()._create_connection()
-        cursor = connection.cursor()
-        for pragma in PRAGMAS:
-            cursor.execute(pragma)
-        return connection
+        try:
+            connection = sqlite3.connect(self.db_name, uri=True, check_same_thread=False, isolation_level=None)
+            connection.row_factory = sqlite3.Row
+            for pragma in PRAGMAS:
+                connection.execute(pragma)
+        except sqlite3.Error as problem:
+            raise InterfaceError(problem) from problem
+        return SQLiteConnection(connection, max_age=self.max_age)
 
 
 class JournalDatastore(SQLiteDatastore):
