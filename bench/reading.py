@@ -3,13 +3,14 @@
 All of it over one ledger of orders, and of readings between them; its file is in the system's cache. Measured by the
 clock on the wall, but for the tree and the hashing beside it, which are processor time of one thread.
 
-Replay from pages applies decoded pages; opening by replay reads, hashes, decodes and applies. Opening from a snapshot
-is `shuiquan.open(readonly=True)` of the ledger with its snapshot: reading it, its checksum, building the state,
-checking its sums and its hash. The tree is leaves of facts (canonical bytes, salts, hashes) and the nodes above them.
+Replay from pages decodes records and applies their facts; opening by replay also reads and hashes them. Opening
+from a snapshot is `shuiquan.open(readonly=True)` of a ledger that has one: reading it, its checksum, building the
+state, checking its sums and its hash. The tree is leaves of facts (canonical bytes, salts, hashes) and the nodes above.
 """
 
 import hashlib
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
@@ -23,8 +24,9 @@ from bench.measured import cpu_ns
 from bench.world import GATEWAY, OPERATOR, live_flow, live_orders, open_world, reading_flow
 from ledger.audit.leaves import leaf_hashes
 from ledger.audit.merkle import Tree, hash_leaf, salt
-from ledger.journal.records import Decoded, canonical_facts, decoded, groups
-from ledger.replay import joined, read_chain, replay, verify_chain
+from ledger.journal.ahead import ahead
+from ledger.journal.records import Decoded, Record, canonical_facts, decoded, groups
+from ledger.replay import joined, read_chain, replay, verify_chain, weight_of
 from ledger.state import State
 from shuiquan.opening import open_exchange
 
@@ -35,6 +37,8 @@ NEW: Final = 0.9
 """Share of new orders in the flow: more than elsewhere, so that many orders are live at the end."""
 READINGS_EVERY: Final = 10
 LEAVES_SLOWLY: Final = 20_000
+AT_ONCE: Final = 16
+"""Groups of pages that are held in memory and replayed at once."""
 SECONDS: Final = "s"
 
 
@@ -54,15 +58,51 @@ def make_history(path: Path, size: Size) -> tuple[int, int]:
         return exchange.state.next_seq - 1, live_orders(exchange)
 
 
-def timed_replay(path: Path) -> tuple[float, float]:
-    """Seconds of decoding all pages and of applying them, into an empty state."""
-    state, decoding, applying = State(), 0.0, 0.0
+class Replay:
+    """Facts and seconds of replays of a whole ledger, pages and rare facts apart."""
+
+    def __init__(self, path: Path) -> None:
+        """Replay it twice: one step after the other, and as a ledger is opened, with the steps side by side."""
+        self.pages = self.rare = 0
+        self.decoding = self.applying = self.applying_rare = self.both = 0.0
+        alone, together = State(), State()
+        for chunk in chunks(path):
+            paged = bool(chunk[0][0].header.columns)
+            started = time.perf_counter()
+            facts = list(map(decoded, chunk))
+            decoding = time.perf_counter() - started
+            applying = timed(lambda: replay_all(alone, iter(facts)))  # noqa: B023
+            both = timed(lambda: replay_ahead(together, chunk))  # noqa: B023
+            count = facts[-1].last_seq - facts[0].starts[0].seq + 1
+            if paged:
+                self.pages, self.both = self.pages + count, self.both + both
+                self.decoding, self.applying = self.decoding + decoding, self.applying + applying
+            else:
+                self.rare, self.applying_rare = self.rare + count, self.applying_rare + applying
+
+
+def replay_all(state: State, groups: Iterator[Decoded]) -> None:
+    """Apply groups of facts."""
+    for facts in groups:
+        replay(state, facts)
+
+
+def replay_ahead(state: State, chunk: list[list[Record]]) -> None:
+    """Apply groups of records that a thread decodes ahead."""
+    with ahead(map(decoded, iter(chunk)), weight_of) as found:
+        replay_all(state, found)
+
+
+def chunks(path: Path) -> Iterator[list[list[Record]]]:
+    """The records of a ledger in groups, those of pages apart from rare facts, so many at a time as memory holds."""
+    chunk: list[list[Record]] = []
     with closing(SQLiteStore(path, writable=False)) as store:
         for group in joined(groups(read_chain(store), 1)):
-            found: list[Decoded] = []
-            decoding += timed(lambda group=group, found=found: found.append(decoded(group)))  # type: ignore[misc]
-            applying += timed(lambda found=found: replay(state, found[0]))  # type: ignore[misc]
-    return decoding, applying
+            if (chunk and (not group[0].header.columns) != (not chunk[0][0].header.columns)) or len(chunk) == AT_ONCE:
+                yield chunk
+                chunk = []
+            chunk.append(group)
+        yield chunk
 
 
 def opening(path: Path) -> tuple[float, str]:
@@ -137,21 +177,24 @@ def measure(size: Size, folder: Path) -> Found:
     path, turns = folder / "history.db", Turns()
     facts, live = make_history(path, size)
     states, leaves = [state for _, _, _, state in stored(path, 0)], Leaves(path, size.tree, facts)
+    opening(path), without_snapshots(path)  # which loads the kernels
     for _ in range(size.reading_turns):
-        decoding, applying = timed_replay(path)
+        replayed = Replay(path)
         from_snapshot, one = opening(path)
         by_replay, other = without_snapshots(path)
         assert one == other, "a snapshot and a replay make the same state"
         turns.add(
-            apply=facts / applying, decode=facts / decoding, pages=facts / (applying + decoding),
+            pages=replayed.pages / replayed.both, decode=replayed.pages / replayed.decoding,
+            apply=replayed.pages / replayed.applying, rare=replayed.rare / replayed.applying_rare,
             replay=facts / by_replay, snapshot=from_snapshot, by_replay=by_replay, chain=facts / checking(path),
             hashes=facts / hashing(states), tree=leaves.grow(), slowly=leaves.slowly(),
         )  # fmt: skip
     figures = [
-        turns.figure("pages", "replay from pages", PER_S, "", "decoding and applying, one after the other"),
+        turns.figure("pages", "replay from pages", PER_S, "", "a thread decodes ahead"),
         turns.figure("decode", "decoding pages alone"),
-        turns.figure("apply", "applying alone"),
-        turns.figure("replay", "opening by replay", PER_S, "replay from pages", "also reads and hashes, in a thread"),
+        turns.figure("apply", "applying them alone"),
+        turns.figure("rare", "applying rare facts"),
+        turns.figure("replay", "opening by replay", PER_S, "replay from pages", "reads, hashes, has rare facts too"),
         turns.figure("snapshot", "opening from a snapshot", SECONDS, "opening by replay, whole"),
         turns.figure("by_replay", "opening by replay, whole", SECONDS),
         turns.figure("chain", "chain verification", PER_S, "SHA-256 of the records"),

@@ -55,7 +55,7 @@ def plan_of(dtype: Any) -> Plan:
     return Plan(tuple(moves), tuple((name, begin) for name, begin in begins.items() if name not in moved))
 
 
-def fill_rows(dtype: Any, pages: Sequence[tuple[int, bytes]]) -> Array:
+def fill_rows(dtype: Any, pages: Sequence[tuple[int, bytes | memoryview]]) -> Array:
     """The rows of some pages (facts, body) of one layout as one array. Bodies have been checked to be long enough."""
     plan = plan_of(dtype)
     rows = np.zeros(sum(count for count, _ in pages), dtype)
