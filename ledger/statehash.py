@@ -5,7 +5,7 @@ are laid out, which slot an order has or how far a table has grown makes no diff
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
@@ -40,7 +40,7 @@ def logical_state(state: State) -> dict[str, bytes]:
     return {name: b"".join(pieces) for name, pieces in logical_parts(state)}
 
 
-def logical_parts(state: State) -> Iterator[tuple[str, list[Piece]]]:
+def logical_parts(state: State) -> Iterator[tuple[str, Iterable[Piece]]]:
     """Name and canonical bytes of each part, in pieces that need not be joined to be hashed."""
     clock = state.journal.clock
     yield "clock", [msgspec.msgpack.encode((int(clock[NEXT_SEQ]), int(clock[AT_NS])))]
@@ -49,7 +49,7 @@ def logical_parts(state: State) -> Iterator[tuple[str, list[Piece]]]:
     yield "accounts", encode_accounts(state)
     yield "caps", columns(state.accounts.cap, CAP_SUMS)
     yield "parties", columns(state.accounts.party, ("over_l",))
-    yield "orders", [*order_columns(state), encode_chains(state)]
+    yield "orders", encode_orders(state)
     yield "headroom", [state.books.headroom.ravel()]
     yield "instruments", columns(state.market.instrument, ("code", "low_price", "high_price"))
     yield "actors", columns(state.market.actor, ("last_client_order_id", "party"))
@@ -82,6 +82,12 @@ def encode_accounts(state: State) -> list[Piece]:
     account, balance = state.accounts.account[at[order]], state.accounts.balance[at[order]]
     sums = ("saved_l", "sold_l", "bought_l", "issued_l", "floor_l", "sell_code", "buy_code")
     return [keys[order].ravel(), balance.ravel(), *columns(account, sums)]
+
+
+def encode_orders(state: State) -> Iterator[Piece]:
+    """Live orders, then the offers of each holding, which are put in order while the orders are hashed."""
+    yield from order_columns(state)
+    yield encode_chains(state)
 
 
 def encode_identities(state: State) -> Array:
