@@ -25,8 +25,8 @@ lint: $(FULL) ## ruff, formatting, and the arrows between the rooms
 types: $(FULL) ## mypy, strict
 	$(BIN)/mypy
 
-bench: $(FULL) ## measure: the whole path against raw SQLite, the order book against others, the benchmark suite
-	$(BIN)/shuiquan bench pilot && $(BIN)/shuiquan bench matching && $(BIN)/python -m pytest bench -o addopts= --benchmark-only
+bench: $(FULL) ## measure: the ledger against raw stores, the order book against others, the benchmark suite
+	$(BIN)/shuiquan bench ledger && $(BIN)/shuiquan bench pilot && $(BIN)/shuiquan bench matching && $(BIN)/python -m pytest bench -o addopts= --benchmark-only
 
 clean: ## remove the environment, caches and the demo's output
 	rm -rf .venv out .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks

@@ -11,10 +11,11 @@ def parser() -> argparse.ArgumentParser:
     names = made.add_subparsers(dest="name", required=True, metavar="NAME")
     pilot = names.add_parser("pilot", help="the whole path against raw SQLite, and replay")
     matching = names.add_parser("matching", help="the order book by itself, beside C++ programs and other packages")
-    ledger = names.add_parser("ledger", help="durable orders a second, and what they are made of")
+    ledger = names.add_parser("ledger", help="durable orders a second and reading them again, beside raw stores")
     for one in (pilot, matching, ledger):
         one.add_argument("--json", action="store_true", help="print JSON for programs, every repetition")
-    ledger.add_argument("--quick", action="store_true", help="a smaller run")
+    ledger.add_argument("--quick", action="store_true", help="smaller sizes, under a minute")
+    ledger.add_argument("--scene", action="append", metavar="NAME", help="only this scene; may be given again")
     matching.add_argument("--quick", action="store_true", help="three repetitions instead of seven")
     matching.add_argument("--plot", type=Path, metavar="FOLDER", help="draw the rate against the orders at rest")
     return made
@@ -31,7 +32,7 @@ def main(arguments: list[str]) -> int:
     if asked.name == "ledger":
         from bench import ledger  # noqa: PLC0415
 
-        return ledger.run(as_json=asked.json, quick=asked.quick)
+        return ledger.run(as_json=asked.json, quick=asked.quick, only=asked.scene or ())
     from bench import matching  # noqa: PLC0415
 
     return matching.run(as_json=asked.json, quick=asked.quick, plot_folder=asked.plot)

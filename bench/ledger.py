@@ -1,162 +1,106 @@
-"""The ledger's write path: durable orders a second and what they are made of, beside raw SQLite and a row a fact.
+"""The ledger: `shuiquan bench ledger`. What each scene measures and leaves out stands in its module.
 
-One run on one machine: batches through the pipeline, the same batches through a plain writer with deciding and
-recording timed apart, the bytes of those commits written raw with the same settings, and their facts a row each through
-the eventsourcing library's own recorder. Then a thousand tasks with one order each, and one caller alone.
+`durable` orders a second on SQLite beside raw SQLite and a row a fact, and the parts; `postgres` on PostgreSQL;
+`awaiting` tasks that await single orders; `reading` replay, snapshots, chain and tree; `storage` bytes on disk.
 """
 
-import asyncio
-import itertools
-import statistics
 import tempfile
-import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
-import numpy as np
-from eventsourcing.persistence import StoredEvent
-from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteDatastore
 from rich.console import Console
 from rich.table import Table
 
-from bench.pilot import stored, write_raw
-from bench.world import OPERATOR, open_world, order_flow
-from ledger.submissions import Submission
-from shuiquan.exchange import Exchange
+from bench import awaiting, durable, durable_server, reading, storage
+from bench.figures import FULL, QUICK, Found, Scene, Size
+from bench.machine import store_conditions
+from bench.tables import number, show, table_of
+from bench.world import INSTRUMENTS
+
+SCENES: Final[tuple[Scene, ...]] = (
+    durable.SCENE,
+    durable_server.SCENE,
+    awaiting.SCENE,
+    reading.SCENE,
+    storage.SCENE,
+)
+"""Every scene, in the order in which they are measured and shown. A new one is a module with a `SCENE`, and a line."""
 
 
-class Size(NamedTuple):
-    """How much is measured."""
+class Results(msgspec.Struct, frozen=True):
+    """Everything that a run measured, each turn of it, and under which conditions."""
 
-    rights: int
-    batch: int
-    batches: int
-    tasks: int
-    rounds: int
-    alone: int
+    conditions: dict[str, Any]
+    scenes: list[Found]
 
 
-FULL: Final = Size(2_000, 8_192, 60, 1_000, 20, 500)
-QUICK: Final = Size(200, 1_024, 8, 100, 3, 30)
+def chosen(only: Sequence[str]) -> list[Scene]:
+    """The scenes of these names, all without any. Ends the program for a name that is none."""
+    names = [scene.name for scene in SCENES]
+    for name in only:
+        if name not in names:
+            raise SystemExit(f"no scene {name!r}: one of {', '.join(names)}")
+    return [scene for scene in SCENES if not only or scene.name in only]
 
 
-class Figures(NamedTuple):
-    """What came out; rates are a second."""
-
-    pipelined_orders: float
-    plain_orders: float
-    raw_orders: float  # the same bytes in the same transactions
-    row_a_fact_orders: float  # the same facts through the stock recorder
-    deciding_share: float  # of the plain writer's time: matching, encoding, hashing
-    recording_share: float
-    task_orders: float
-    commits_of_tasks: int
-    alone_p50_ms: float
-    raw_commit_p50_ms: float
+def measure(size: Size, scenes: Sequence[Scene]) -> Results:
+    """Measure scenes, each in a folder of its own; says on the error output what is being measured."""
+    told = Console(stderr=True, highlight=False)
+    found = []
+    for scene in scenes:
+        told.print(f"{scene.title} …")
+        with tempfile.TemporaryDirectory() as folder:
+            found.append(scene.measure(size, Path(folder)))
+    under = store_conditions(Path(tempfile.gettempdir())) | {"instruments": INSTRUMENTS} | size._asdict()
+    return Results(under, found)
 
 
-def timed(work: Callable[[], Any]) -> float:
-    """Seconds that it takes."""
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
-
-
-def batches(size: Size, name: str) -> list[Submission]:
-    """Submissions of the run, the same for each way but for their command ids."""
-    rng = np.random.default_rng(1)
-    flows = [order_flow(rng, size.batch, size.rights, 1, size.batch) for _ in range(size.batches)]
-    return [Submission(flow, command_id=f"{name}-{number}", **OPERATOR) for number, flow in enumerate(flows)]
-
-
-def pipelined(exchange: Exchange, submissions: list[Submission]) -> float:
-    """Seconds until all are durable, when callers do not wait for one before they give the next."""
-    return timed(lambda: [promise.result() for promise in [exchange.submit_ahead([one]) for one in submissions]])
-
-
-def plain(exchange: Exchange, submissions: list[Submission]) -> tuple[float, float, list[int]]:
-    """Seconds of deciding and of recording without overlap, and the position behind each commit."""
-    writer, deciding, recording, positions = exchange._writer, 0.0, 0.0, [exchange.position]  # noqa: SLF001
-    for submission in submissions:
-        started = time.perf_counter()
-        decided = writer.decide([submission], exchange.state.at_ns)
-        between = time.perf_counter()
-        writer.record(decided)
-        deciding, recording = deciding + between - started, recording + time.perf_counter() - between
-        positions.append(exchange.position)
-    return deciding, recording, positions
-
-
-def row_a_fact(folder: Path, facts: list[bytes], commits: int) -> float:
-    """Seconds of the stock recorder for the same facts, a row each, in as many transactions."""
-    with closing(SQLiteDatastore(str(folder / "stock.db"), originator_id_type="text")) as datastore:
-        recorder = SQLiteApplicationRecorder(datastore)
-        recorder.create_table()
-        events = [StoredEvent("journal", at, "fact/1", fact) for at, fact in enumerate(facts, start=1)]
-        step = -(-len(events) // commits)
-        return timed(lambda: [recorder.insert_events(events[at : at + step]) for at in range(0, len(events), step)])
-
-
-def tasks(exchange: Exchange, size: Size) -> float:
-    """Seconds for many tasks of asyncio that submit single orders, each awaiting one before the next."""
-    orders = order_flow(np.random.default_rng(2), size.tasks * size.rounds, size.rights, 1, size.batch)
-
-    async def task(number: int) -> None:
-        for at in range(number * size.rounds, (number + 1) * size.rounds):
-            await exchange.submit_async(orders[at : at + 1], command_id=f"task-{at}", **OPERATOR)
-
-    async def main() -> None:
-        await asyncio.gather(*(task(number) for number in range(size.tasks)))
-
-    return timed(lambda: asyncio.run(main()))
-
-
-def measure(size: Size) -> Figures:
-    """All of it in one folder."""
-    orders = size.batch * size.batches
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        path = folder / "plain.db"
-        with open_world(folder / "bench.db", size.rights) as exchange, open_world(path, size.rights) as other:
-            for one in (exchange, other):
-                one.submit_many(batches(size, "warm")[:1])
-            first_seq = other.state.next_seq
-            deciding, recording, positions = plain(other, batches(size, "run"))
-            pipeline = pipelined(exchange, batches(size, "run"))
-            before = exchange.load.commits
-            task_seconds = tasks(exchange, size)
-            commits = exchange.load.commits - before
-            single = order_flow(np.random.default_rng(3), size.alone, size.rights, 1, size.batch)
-            alone = [
-                timed(lambda at=at: exchange.submit(single[at : at + 1], command_id=f"alone-{at}", **OPERATOR))  # type: ignore[misc]
-                for at in range(size.alone)
-            ]
-            facts = list(other.canonical_facts())[first_seq - 1 :]
-        rows = stored(path, positions[0])
-        parts = [rows[a - positions[0] : b - positions[0]] for a, b in itertools.pairwise(positions)]
-        raw = write_raw(folder, parts)
-        small = [write_raw(folder, [[(1, "order/1", bytes(600))]]) for _ in range(size.alone)]
-        stock = row_a_fact(folder, facts, size.batches)
-    whole = deciding + recording
-    return Figures(
-        orders / pipeline, orders / whole, orders / raw, orders / stock, deciding / whole, recording / whole,
-        size.tasks * size.rounds / task_seconds, commits, statistics.median(alone) * 1e3,
-        statistics.median(small) * 1e3,
-    )  # fmt: skip
-
-
-def run(*, as_json: bool, quick: bool) -> int:
+def run(*, as_json: bool, quick: bool, only: Sequence[str] = ()) -> int:
     """Measure and print; returns the exit status."""
-    figures = measure(QUICK if quick else FULL)
+    results = measure(QUICK if quick else FULL, chosen(only))
     if as_json:
-        print(msgspec.json.encode(figures._asdict()).decode())
-        return 0
-    table = Table("figure", "value", title="Durable orders, SQLite, fsync on every commit, one writer")
-    for name, value in figures._asdict().items():
-        table.add_row(name, f"{value:,.2f}" if value < 100 else f"{value:,.0f}")
-    table.add_row("of raw", f"{figures.pipelined_orders / figures.raw_orders:.2f}")
-    Console(width=100).print(table)
+        print(msgspec.json.encode(results).decode())
+    else:
+        show([*condition_lines(results.conditions), *(part for found in results.scenes for part in shown(found))])
     return 0
+
+
+def condition_lines(under: dict[str, Any]) -> Iterator[str]:
+    """The conditions in words."""
+    versions = ("python", "numba", "numpy", "sqlite", "eventsourcing", "msgspec", "psycopg")
+    yield f"{under['processor']}, {under['cores']} cores; {under['system']}, {under['file_system']}"
+    yield ", ".join(f"{name} {under[name]}" for name in versions)
+    yield (
+        f"Medians of {under['turns']} turns, of {under['reading_turns']} for reading; batches of {under['batch']:,} "
+        f"orders, {under['instruments']} instruments, {under['rights']:,} holders."
+    )
+
+
+def shown(found: Found) -> Iterator[Table | str]:
+    """A scene as a table: each figure, how far it went in single turns, and its ratio to what stands beside it."""
+    table = table_of(found.title, "figure|median|lowest|highest|unit|ratio|to|note")
+    for figure in found.figures:
+        low, high = (min(figure.values), max(figure.values)) if len(figure.values) > 1 else (None, None)
+        table.add_row(
+            figure.subject, *(number(value, form(value)) for value in (figure.median, low, high)), figure.unit,
+            number(found.ratio(figure), ".2f"), figure.beside, figure.note,
+        )  # fmt: skip
+    yield table
+    told = "; ".join(f"{name} {value}" for name, value in flat(found.conditions))
+    yield f"Left out: {found.left_out}." + (f"\nHere: {told}." if told else "")
+
+
+def form(value: float | None) -> str:
+    """Digits by size: three that count, and no fractions of thousands."""
+    return ",.0f" if value is None or abs(value) >= 1_000 else ".3g"
+
+
+def flat(conditions: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Names and values, those of groups too."""
+    for name, value in conditions.items():
+        if isinstance(value, dict):
+            yield from value.items()
+        else:
+            yield name, f"{value:,}" if isinstance(value, int) else value

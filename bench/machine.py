@@ -2,6 +2,8 @@
 
 import os
 import platform
+import sqlite3
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +23,18 @@ def processor() -> str:
     return f"{named or platform.processor() or platform.machine()} ({get_host_cpu_name()})"
 
 
-def conditions(sizes: Sizes, programs: Programs) -> dict[str, Any]:
-    """Everything that a figure depends on besides the code."""
+def file_system(folder: Path) -> str:
+    """Kind and device of the file system that a folder lies in, where the system tells."""
+    mounts, found = Path("/proc/mounts"), ("", "unknown")
+    for line in mounts.read_text("utf-8").splitlines() if mounts.exists() else []:
+        device, point, kind, *_ = line.split()
+        if folder.resolve().is_relative_to(point) and len(point) >= len(found[0]):
+            found = point, f"{kind} on {device}"
+    return found[1]
+
+
+def machine() -> dict[str, Any]:
+    """The machine and what the code runs on."""
     return {
         "processor": processor(),
         "cores": os.cpu_count(),
@@ -30,6 +42,32 @@ def conditions(sizes: Sizes, programs: Programs) -> dict[str, Any]:
         "python": platform.python_version(),
         "numba": numba.__version__,
         "numpy": np.__version__,
+    }
+
+
+def store_conditions(folder: Path) -> dict[str, Any]:
+    """What a figure of the ledger depends on besides: where its files lie, and the versions below its store."""
+    packages = ("eventsourcing", "msgspec", "psycopg")
+    return {
+        **machine(),
+        "sqlite": sqlite3.sqlite_version,
+        "file_system": file_system(folder),
+        **{name: version_of(name) for name in packages},
+    }
+
+
+def version_of(package: str) -> str:
+    """The version of a package, "none" where it is not installed."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "none"
+
+
+def conditions(sizes: Sizes, programs: Programs) -> dict[str, Any]:
+    """Everything that a figure of the order book depends on besides the code."""
+    return {
+        **machine(),
         "compiler": programs.compiler or programs.why,
         "compiler_options": " ".join(OPTIONS),
         "batch": BATCH,

@@ -5,12 +5,11 @@ fsync), then the baseline, which inserts the bytes that the ledger stored, in th
 settings of the database. Building the arrays of orders is left out on both sides.
 """
 
-import itertools
-import sqlite3
 import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -19,7 +18,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from adapters.stores.sqlite import PRAGMAS
+from bench.baselines import RawSQLite, cut, stored
 from bench.world import GATEWAY, OPERATOR, open_world, order_flow, reading_flow
 from shuiquan.exchange import Exchange
 from shuiquan.opening import open_exchange
@@ -43,35 +42,6 @@ class Line(NamedTuple):
     bytes: int
 
 
-def stored(path: Path, after: int) -> list[tuple[int, str, bytes]]:
-    """Records behind a position."""
-    with sqlite3.connect(path) as connection:
-        found = connection.execute(
-            "SELECT originator_version, topic, state FROM stored_events WHERE originator_version > ? "
-            "ORDER BY originator_version",
-            (after,),
-        )
-        return found.fetchall()
-
-
-def write_raw(folder: Path, commits: list[list[tuple[int, str, bytes]]]) -> float:
-    """Seconds to insert records into a fresh table, a transaction a commit, with the ledger's settings."""
-    connection = sqlite3.connect(folder / f"raw-{time.monotonic_ns()}.db", isolation_level=None)
-    connection.execute("PRAGMA page_size=16384")
-    connection.execute("PRAGMA journal_mode=WAL")
-    for pragma in PRAGMAS:
-        connection.execute(pragma)
-    connection.execute("CREATE TABLE records (position INTEGER PRIMARY KEY, topic TEXT, state BLOB)")
-    started = time.perf_counter()
-    for commit in commits:
-        connection.execute("BEGIN")
-        connection.executemany("INSERT INTO records VALUES (?,?,?)", commit)
-        connection.execute("COMMIT")
-    seconds = time.perf_counter() - started
-    connection.close()
-    return seconds
-
-
 def measure(
     exchange: Exchange, path: Path, workload: str, batch: int, submissions: int, submit: Callable[[int], Any]
 ) -> Line:
@@ -84,11 +54,10 @@ def measure(
         times.append(time.perf_counter() - started)
         positions.append(exchange.position)
     records = stored(path, first_position)
-    cuts = [0, *(position - first_position for position in positions)]
-    commits = [records[start:end] for start, end in itertools.pairwise(cuts)]
-    raw = write_raw(path.parent, commits)
+    with closing(RawSQLite(path.parent / f"raw-{workload}-{batch}.db", path)) as connection:
+        raw = connection.write(cut(records, [first_position, *positions]))
     quantiles = statistics.quantiles(times, n=100)
-    size = sum(len(state) for _, _, state in records)
+    size = sum(len(state) for *_, state in records)
     facts = exchange.state.next_seq - first_seq
     return Line(workload, batch, submissions, facts, sum(times), raw, 1e3 * quantiles[49], 1e3 * quantiles[98], size)
 

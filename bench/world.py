@@ -1,8 +1,9 @@
-"""A ledger to measure on: many holders and rights, three instruments, and order flow from a seed."""
+"""A ledger to measure on: many holders and rights, several instruments, and order flow from a seed."""
 
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import numpy as np
 
 from ledger.commands import (
@@ -17,8 +18,10 @@ from ledger.commands import (
     RegisterRight,
     Role,
 )
+from ledger.policy import Policy
 from ledger.rows import ORDER, READING
 from matching.types import Action, SelfTrade, Side, TimeInForce
+from shuiquan.config import load_policy
 from shuiquan.exchange import Exchange
 from shuiquan.opening import open_exchange
 
@@ -30,12 +33,29 @@ OPERATOR: Final[dict[str, Any]] = {"actor": "platform", "role": Role.OPERATOR}
 BUREAU: Final[dict[str, Any]] = {"actor": "clerk", "role": Role.BUREAU, "approver": "head"}
 GATEWAY: Final[dict[str, Any]] = {"actor": "gateway", "role": Role.GATEWAY}
 TOWNSHIPS: Final = ("chenshi", "linjiang", "sanjiao")
+INSTRUMENTS: Final = 4
+PLENTY: Final = 1_000
+"""Times the water of a real district, so that a long run does not end with everything sold."""
 
 
-def open_world(path: Path, rights: int) -> Exchange:
+def bench_policy() -> Policy:
+    """The built-in district with plenty of water, several instruments of surface water in lots of 1 m³, no limits."""
+    policy = load_policy("yongchuan")
+    assert policy is not None
+    surface, replace = policy.instruments[0], msgspec.structs.replace
+    return replace(
+        policy,
+        indexes=tuple(replace(one, volume_l=PLENTY * one.volume_l) for one in policy.indexes),
+        caps=tuple(replace(one, volume_l=PLENTY * one.volume_l) for one in policy.caps),
+        passages=tuple(replace(one, headroom_l=None) for one in policy.passages),
+        instruments=tuple(replace(surface, code=f"SW-{number}", lot_l=1_000) for number in range(INSTRUMENTS)),
+    )
+
+
+def open_world(target: Path | str, rights: int, snapshot_facts: int = 2**62) -> Exchange:
     """A ledger with so many rights (each of its own holder, each with a meter and money), its markets open."""
-    exchange = open_exchange(path, policy="yongchuan", clock=lambda: START_NS)
-    volume_l = 20_000_000 // rights * 1_000
+    exchange = open_exchange(target, policy=bench_policy(), clock=lambda: START_NS, snapshot_facts=snapshot_facts)
+    volume_l = PLENTY * (20_000_000 // rights) * 1_000
     commands: list[Command] = []
     for number in range(rights):
         where = {
@@ -65,25 +85,47 @@ def open_world(path: Path, rights: int) -> Exchange:
         ]  # fmt: skip
     exchange.submit(commands, command_id="register", **BUREAU)
     deposits: list[Command] = [
-        DepositMoney(party=f"P{number:05d}", amount_fen=10**9, reference=f"d{number}") for number in range(rights)
+        DepositMoney(party=f"P{number:05d}", amount_fen=10**12, reference=f"d{number}") for number in range(rights)
     ]
-    exchange.submit([*deposits, OpenMarket(instrument="YC-SW-2024")], command_id="open", **OPERATOR)
+    markets = [OpenMarket(instrument=instrument.code) for instrument in exchange.state.instruments]
+    exchange.submit([*deposits, *markets], command_id="open", **OPERATOR)
     return exchange
 
 
-def order_flow(rng: np.random.Generator, count: int, rights: int, first_id: int, last_id: int) -> Any:
+def order_flow(rng: np.random.Generator, count: int, rights: int, first_id: int, last_id: int, new: float = 0.8) -> Any:
     """Orders around a price: four in five new (half of them crossing), one in five a cancel of a recent order."""
     rows = np.zeros(count, ORDER)
-    rows["action"] = np.where(rng.random(count) < 0.8, Action.NEW, Action.CANCEL)
+    rows["action"] = np.where(rng.random(count) < new, Action.NEW, Action.CANCEL)
     rows["side"] = rng.integers(0, 2, count)
     away = rng.geometric(0.08, count) - 8
     rows["price"] = 3_000 + np.where(rows["side"] == Side.BUY, -away, away)
     rows["quantity"] = rng.integers(1, 20, count)
+    rows["instrument"] = rng.integers(0, INSTRUMENTS, count)
     rows["right"] = rng.integers(0, rights, count)
     rows["self_trade"] = SelfTrade.CANCEL_TAKER
     rows["time_in_force"] = TimeInForce.GTC
     rows["order_id"] = np.where(rows["action"] == Action.CANCEL, rng.integers(first_id, last_id + 1, count), 0)
     return rows
+
+
+def live_flow(exchange: Exchange, rng: np.random.Generator, count: int, new: float = 0.8) -> Any:
+    """Order flow whose cancels name orders that are live now; to be asked while nothing is on its way."""
+    state = exchange.state
+    rows = order_flow(rng, count, len(state.rights), 1, 1, new)
+    cancels = np.flatnonzero(rows["action"] == Action.CANCEL)
+    live = np.flatnonzero(state.books.orders["order_id"])
+    if not len(live):
+        return rows
+    chosen = rng.choice(live, len(cancels), replace=len(live) < len(cancels))
+    rows["order_id"][cancels] = state.books.orders["order_id"][chosen]
+    rows["instrument"][cancels] = state.books.lanes["book"][state.books.orders["lane"][chosen]]
+    rows["right"][cancels] = state.accounts.account["reference"][state.market.terms["account"][chosen]]
+    return rows
+
+
+def live_orders(exchange: Exchange) -> int:
+    """Orders at rest."""
+    return int(np.count_nonzero(exchange.state.books.orders["order_id"]))
 
 
 def reading_flow(number: int, rights: int) -> Any:

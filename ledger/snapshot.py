@@ -2,6 +2,7 @@
 
     snapshot = MAGIC | header length (u32, little-endian) | header (JSON) | parts | SHA-256 of all before it
 
+Spaces behind the JSON let the parts begin at a multiple of eight bytes.
 The header names each part with its dtype, shape and length in bytes. A snapshot is worth no more than the program that
 made it and is never trusted further than a reader can check: it counts only where the journal holds its record, its
 numbers are within bounds, the sums are zero and the state hash is the one it names. Everything in it can be had again
@@ -32,6 +33,7 @@ VERSION: Final = 1
 LENGTH: Final = struct.Struct("<I")
 MAX_HEADER: Final = 1 << 20
 UNSOUND: Final = (ValueError, LookupError, TypeError, OverflowError, MemoryError, msgspec.MsgspecError)
+ALIGNMENT: Final = 8
 CHECKSUM: Final = hashlib.sha256().digest_size
 
 
@@ -86,6 +88,7 @@ def pack(state: State, position: int, digest: bytes) -> list[bytes]:
             VERSION, program(), state.ledger_id, position, digest.hex(), state.next_seq, state_hash(state), described
         )
     )
+    header += b" " * (-(len(MAGIC) + LENGTH.size + len(header)) % ALIGNMENT)
     pieces = [MAGIC, LENGTH.pack(len(header)), header]
     pieces += [value.tobytes() if isinstance(value, np.ndarray) else value for value in parts.values()]
     checksum = hashlib.sha256()
@@ -99,7 +102,7 @@ def described_dtype(dtype: Any) -> Any:
     return dtype.str if dtype.names is None else [list(field) for field in dtype.descr]
 
 
-def read_header(data: bytes) -> Header:
+def read_header(data: bytes | bytearray) -> Header:
     """The header of a snapshot, of which `data` is at least the beginning.
 
     Raises Refused (SNAPSHOT_UNUSABLE) for what is no snapshot, or was made by another version of this program.
@@ -120,8 +123,11 @@ def read_header(data: bytes) -> Header:
     return header
 
 
-def unpack(data: bytes) -> Snapshot:
-    """The state in a snapshot. Raises Refused (SNAPSHOT_UNUSABLE) for whatever does not make a sound state."""
+def unpack(data: bytes | bytearray) -> Snapshot:
+    """The state in a snapshot; less of it is copied where `data` may be changed.
+
+    Raises Refused (SNAPSHOT_UNUSABLE) for whatever does not make a sound state.
+    """
     header = read_header(data)
     start = len(MAGIC) + LENGTH.size + LENGTH.unpack_from(data, len(MAGIC))[0]
     if any(part.length < 0 or min(part.shape, default=0) < 0 for part in header.parts):
@@ -143,7 +149,7 @@ def unpack(data: bytes) -> Snapshot:
     return Snapshot(state, header.position, bytes.fromhex(header.digest))
 
 
-def read_parts(header: Header, data: bytes, start: int) -> dict[str, Array | bytes]:
+def read_parts(header: Header, data: bytes | bytearray, start: int) -> dict[str, Array | bytes]:
     """The parts by name. Raises ValueError for a dtype or a length that is not that of the part, or a part too many."""
     found: dict[str, Array | bytes] = {}
     for part in header.parts:
@@ -153,7 +159,7 @@ def read_parts(header: Header, data: bytes, start: int) -> dict[str, Array | byt
                 raise ValueError(part.name)
             found[part.name] = np.frombuffer(data, dtype, math.prod(part.shape), start).reshape(part.shape)
         elif part.name == REGISTERS:
-            found[part.name] = data[start : start + part.length]
+            found[part.name] = bytes(data[start : start + part.length])
         else:
             raise ValueError(part.name)
         start += part.length

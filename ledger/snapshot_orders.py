@@ -64,32 +64,34 @@ def live_orders(state: State) -> Array:
 
 def fits(state: State, rows: Array) -> bool:
     """Whether every live order lies in its book and belongs to a holding and an actor of this state."""
-    books, accounts = state.books, state.accounts.account
-    within = (
-        (rows["order_id"] > 0)
-        & (rows["quantity"] > 0)
-        & (rows["book"] >= 0)
-        & (rows["book"] < len(books.book))
-        & (rows["side"] >= 0)
-        & (rows["side"] <= SELL)
-        & (rows["zone"] >= 0)
-        & (rows["zone"] < len(books.headroom))
-        & (rows["account"] >= 0)
-        & (rows["account"] < len(accounts))
-        & (rows["actor"] >= 0)
-        & (rows["actor"] < len(state.actors))
-    )
-    if not within.all() or (np.diff(np.sort(rows["order_id"])) == 0).any():
-        return False
-    shapes = books.book[rows["book"]]
-    arrivals, owners = rows["arrival"], accounts["owner"][rows["account"]]
-    return bool(
-        (rows["price"] >= shapes["min_price"]).all()
-        and (rows["price"] < shapes["min_price"] + shapes["prices"]).all()
-        and (arrivals[1:] > arrivals[:-1]).all()
-        and (owners >= 0).all()
-        and (rows["owner"] == owners + 1).all()
-    )
+    ids = np.sort(rows["order_id"])
+    once = bool((ids[1:] > ids[:-1]).all())
+    return once and bool(orders_fit(state.books, state.accounts, rows, len(state.actors)))
+
+
+@kernel
+def orders_fit(books: Any, accounts: Any, rows: Any, actors: int) -> bool:
+    """Whether orders in order of arrival have numbers within their bounds, and owners that hold their accounts."""
+    arrival = np.int64(-(2**63))
+    for at in range(len(rows)):
+        row = rows[at]
+        book, account = np.int64(row["book"]), np.int64(row["account"])
+        if not (0 <= book < len(books.book) and 0 <= account < len(accounts.account)):
+            return False
+        shape, owner = books.book[book], accounts.account[account]["owner"]
+        lowest = np.int64(shape["min_price"])
+        within = (
+            row["order_id"] > 0
+            and row["quantity"] > 0
+            and 0 <= row["side"] <= SELL
+            and 0 <= row["zone"] < len(books.headroom)
+            and 0 <= row["actor"] < actors
+            and lowest <= row["price"] < lowest + np.int64(shape["prices"])
+        )
+        if not within or row["arrival"] <= arrival or owner < 0 or row["owner"] != owner + 1:
+            return False
+        arrival = row["arrival"]
+    return True
 
 
 def enter_orders(state: State, rows: Array) -> None:

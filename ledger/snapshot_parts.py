@@ -44,6 +44,7 @@ DTYPES: Final = {
 """Tables of a snapshot. `books` is (last order id, whether an auction collects) a book, then (arrivals, 0)."""
 
 REGISTERS: Final = "registers"
+ORDERS: Final = "orders"
 
 
 class Registers(msgspec.Struct, frozen=True):
@@ -90,13 +91,14 @@ def parts_of(state: State) -> dict[str, Array | bytes]:
     )
     figures = [*zip(books.book["last_order_id"], books.book["auction"], strict=True), (books.pool["arrivals"][0], 0)]
     return {
+        ORDERS: live_orders(state),  # first, where they are aligned: they are many, and need not be copied
         REGISTERS: msgspec.msgpack.encode(registers),
         "clock": state.journal.clock, "balance": accounts.balance, "account": accounts.account,
         "party": accounts.party, "cap": accounts.cap, "cap_members": accounts.cap_members,
         "scalars": accounts.scalars, "instrument": market.instrument, "actor": market.actor, "meter": metering.meter,
         "share": metering.share, "year_starts": metering.year_starts, "limits": metering.limits,
         "identities": state.recent_identities(), "headroom": books.headroom,
-        "books": np.array(figures, np.int64), "orders": live_orders(state),
+        "books": np.array(figures, np.int64),
     }  # fmt: skip
 
 
@@ -104,7 +106,8 @@ def restored(parts: dict[str, Any]) -> State:
     """The state that these parts, of the dtypes above, describe. Raises ValueError or LookupError where they do not."""
     state = State()
     restore_registers(state, msgspec.msgpack.decode(parts[REGISTERS], type=Registers))
-    tables: dict[str, Any] = {name: np.array(parts[name]) for name in DTYPES}
+    tables: dict[str, Any] = {name: np.array(parts[name]) for name in DTYPES if name != ORDERS}
+    tables[ORDERS] = np.require(parts[ORDERS], requirements=("ALIGNED", "WRITEABLE"))  # only read, by kernels
     restore_tables(state, tables)
     check_tables(state)
     link_holdings(state)

@@ -293,7 +293,7 @@ class State:
         length = 1024
         while length < 4 * (len(kept) + readings):
             length *= 2
-        self._seen = np.full(length, -1, SEEN)
+        self._seen = np.full(length * SEEN.itemsize // 8, -1, np.int64).view(SEEN)  # -1 in every field
         self._limits[0] = 0
         self._views = None
         remember_all(self.metering, kept)

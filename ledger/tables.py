@@ -195,8 +195,10 @@ def grown(array: Array, length: int, fill: Any = 0) -> Array:
     """`array` if it has `length` rows, otherwise a copy of at least twice its length filled up with `fill`."""
     if length <= len(array):
         return array
-    longer = np.full((max(length, 2 * len(array)), *array.shape[1:]), fill, array.dtype)
+    longer = np.zeros((max(length, 2 * len(array)), *array.shape[1:]), array.dtype)
     longer[: len(array)] = array
+    if fill:  # zeros cost nothing until they are touched
+        longer[len(array) :] = fill
     return longer
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from bench import __main__ as bench
-from bench import calls, ledger, matching, peers, plot, scenes
+from bench import calls, matching, peers, plot, scenes
 from bench.flow import KINDS, RECORD, make_flow
 from bench.hashing import START, trade_hash
 from bench.measured import BATCH, Measured, Sizes, ratio
@@ -200,14 +200,3 @@ def test_what_is_no_benchmark_is_refused(arguments: list[str], capsys: pytest.Ca
         bench.main(arguments)
     assert refused.value.code == 2
     assert "usage: shuiquan bench" in capsys.readouterr().err
-
-
-def test_the_write_path_is_measured(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ledger, "QUICK", ledger.Size(rights=6, batch=20, batches=2, tasks=4, rounds=2, alone=2))
-    assert bench.main(["ledger", "--quick", "--json"]) == 0
-    figures = json.loads(capsys.readouterr().out)
-    assert set(figures) == set(ledger.Figures._fields)
-    assert all(math.isfinite(value) and value > 0 for value in figures.values())
-    assert figures["deciding_share"] + figures["recording_share"] == pytest.approx(1)
-    assert bench.main(["ledger", "--quick"]) == 0
-    assert "pipelined_orders" in capsys.readouterr().out

@@ -34,7 +34,7 @@ class Snapshots:
         for path in self._paths():
             try:
                 header = check_place(read_header(beginning(path)), store)
-                snapshot = unpack(path.read_bytes())
+                snapshot = unpack(contents(path))
             except (Refused, OSError) as problem:
                 LOG.warning("snapshot %s is left out: %s", path, problem)
                 continue
@@ -90,6 +90,14 @@ def beginning(path: Path) -> bytes:
     """Enough of a file to hold its header."""
     with path.open("rb") as file:
         return file.read(BEGINNING)
+
+
+def contents(path: Path) -> bytearray:
+    """A whole file, which may be changed in memory."""
+    with path.open("rb") as file:
+        data = bytearray(os.fstat(file.fileno()).st_size)
+        del data[file.readinto(data) :]
+    return data
 
 
 def check_place(header: Header, store: Store) -> Header:

@@ -5,20 +5,21 @@ Reading a file and hashing leave the interpreter to other threads, as compiled k
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final, TypeVar
 
 Item = TypeVar("Item")
-PORTION: Final = 64  # items handed over at once
+PORTION: Final = 64  # items of weight one that are handed over at once
 PORTIONS: Final = 4  # at most so many wait
 
 
 @contextmanager
-def ahead(items: Iterator[Item]) -> Iterator[Iterator[Item]]:
+def ahead(items: Iterator[Item], weight: Callable[[Item], int] = lambda _: 1) -> Iterator[Iterator[Item]]:
     """The same items in the same order, read ahead by a thread, which ends with the block.
 
-    What the iterator raises is raised where the consumer comes to that place.
+    They are handed over in portions, of fewer items the more these weigh. What the iterator raises is raised where the
+    consumer comes to that place.
     """
     waiting: queue.Queue[list[Item] | BaseException | None] = queue.Queue(PORTIONS)
     over = threading.Event()
@@ -26,12 +27,14 @@ def ahead(items: Iterator[Item]) -> Iterator[Iterator[Item]]:
     def read() -> None:
         portion: list[Item] = []
         end: BaseException | None = None
+        weighs = 0
         try:
             for item in items:
                 portion.append(item)
-                if len(portion) == PORTION:
+                weighs += weight(item)
+                if weighs >= PORTION:
                     waiting.put(portion)
-                    portion = []
+                    portion, weighs = [], 0
                 if over.is_set():
                     break
         except BaseException as problem:  # noqa: BLE001 - raised again by the consumer

@@ -74,7 +74,7 @@ def encode_columns(rows: Array) -> bytes | bytearray:
     return body
 
 
-def fill_rows(dtype: Any, pages: Sequence[tuple[int, bytes]]) -> Array:
+def fill_rows(dtype: Any, pages: Sequence[tuple[int, bytes | memoryview]]) -> Array:
     """The rows of some pages (facts, body) of one layout as one array. Bodies have been checked to be long enough."""
     plan = plan_of(dtype)
     rows = np.zeros(sum(count for count, _ in pages), dtype)

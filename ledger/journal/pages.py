@@ -66,7 +66,7 @@ def page_dtype(topic: str, columns: Columns, count: int, size: int, versions: Ve
     return dtype
 
 
-def decode_fact(topic: str, body: bytes, versions: Versions = VERSIONS) -> Fact:
+def decode_fact(topic: str, body: bytes | memoryview, versions: Versions = VERSIONS) -> Fact:
     """A rare fact as it was written. Raises Refused for an unknown topic or a body that does not fit it."""
     if topic not in versions.facts:
         raise Refused(Code.TOPIC_UNKNOWN, "topic", topic, "written by a newer version of this program")

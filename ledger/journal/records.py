@@ -54,7 +54,7 @@ class Record(NamedTuple):
 
     position: int
     header: Header
-    body: bytes
+    body: bytes | memoryview  # of a page it is not copied out of the record
     digest: bytes
     versions: Versions = VERSIONS
 
@@ -104,7 +104,7 @@ class Record(NamedTuple):
         """Sequence number and canonical bytes of each fact, of the version in which it was written (contract K8)."""
         if self.header.columns:
             return canonical_rows(self.header.topic, self.rows)
-        seq, payload = self.header.first_seq, struct.pack("<q", self.header.at_ns) + self.body
+        seq, payload = self.header.first_seq, b"".join((struct.pack("<q", self.header.at_ns), self.body))
         return iter([(seq, canonical(self.header.topic, seq, payload))])
 
 
@@ -162,7 +162,8 @@ def parse(position: int, state: bytes, versions: Versions = VERSIONS) -> Record:
         header = msgspec.msgpack.decode(state[LENGTH.size : LENGTH.size + length], type=Header)
     except (struct.error, TypeError, msgspec.MsgspecError, UnicodeDecodeError) as problem:
         raise Refused(Code.RECORD_DAMAGED, "position", position, str(problem)) from None
-    return Record(position, header, state[LENGTH.size + length :], hashlib.sha256(state).digest(), versions)
+    body = (memoryview(state) if header.columns else state)[LENGTH.size + length :]
+    return Record(position, header, body, hashlib.sha256(state).digest(), versions)
 
 
 class Start(NamedTuple):

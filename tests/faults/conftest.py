@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from bench.server import PostgresServer
 from tests.faults.calls import FILE_CALLS
 from tests.faults.checks import Ending, undisturbed
 from tests.faults.server import ForkServer
 from tests.faults.supervisor import Run
 from tests.ledger.scripts import random_script
-from tests.postgres import PostgresServer
 from tests.stores.homes import Database, Databases, copied
 from tests.stores.ledgers import filled
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from bench.server import PostgresServer
 from tests.ledger.scripts import random_script
-from tests.postgres import PostgresServer
 from tests.stores.homes import Database, Databases, Files, Home
 from tests.stores.ledgers import filled
 from tests.world import World

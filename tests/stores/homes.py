@@ -14,7 +14,7 @@ from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteDatastore
 
 from adapters.stores import postgres, sqlite
 from adapters.stores.postgres_server import LOCK, connect, parse_address
-from tests.postgres import PASSWORD, USER, PostgresServer
+from bench.server import PASSWORD, USER, PostgresServer
 
 
 class Database(str):

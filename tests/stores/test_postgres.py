@@ -17,11 +17,11 @@ from eventsourcing.persistence import PersistenceError
 
 import shuiquan
 from adapters.stores.postgres_server import LOCK, parse_address
+from bench.server import PASSWORD, USER, PostgresServer, free_port
 from shuiquan import Code, Person, Refused, RegisterParty
 from shuiquan.config import parse_target
 from tests.districts import district
 from tests.ledger.scripts import random_script
-from tests.postgres import PASSWORD, USER, PostgresServer, free_port
 from tests.stores.homes import Database, Databases, database, released
 from tests.stores.ledgers import (
     Script,

