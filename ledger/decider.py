@@ -12,6 +12,7 @@ from ledger.answers import NOTHING, Answer, make_answer
 from ledger.codes import Code, Refused
 from ledger.commands import Command, Role
 from ledger.decide import RUN, decide_orders, decide_run, refuse_orders
+from ledger.digests import plain
 from ledger.expiry import expire, roll_sessions, withdraw_orders_of
 from ledger.fold import apply_fact, ensure_holdings_of
 from ledger.journal.records import ALGORITHM, FORMAT
@@ -20,7 +21,7 @@ from ledger.policy import Policy
 from ledger.rows import SubmissionFact
 from ledger.segments import Segment
 from ledger.state import State
-from ledger.submissions import Submission, plain
+from ledger.submissions import Submission
 from ledger.tables import AT_NS, NEXT_SEQ, Array, copied
 from matching.types import Status
 

@@ -1,10 +1,8 @@
 """What arrives: a submission by one actor under one command id, its digest, and the checks before it leaves facts."""
 
-import functools
-import hashlib
 import re
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import numpy as np
@@ -12,7 +10,6 @@ import numpy as np
 from ledger import rows
 from ledger.codes import Code, Refused
 from ledger.commands import AUTHORITY, ORDER_ROLES, READING_ROLES, Command, RegisterParty, Role
-from ledger.journal.columns import encode_columns
 from ledger.tables import Array
 
 MAX_BATCH: Final = 1_000_000
@@ -29,36 +26,6 @@ class Submission(msgspec.Struct, frozen=True):
     command_id: str
     approver: str = ""
     linked: bool = False  # all of the commands or none
-
-
-def content_digest(submission: Submission) -> bytes:
-    """SHA-256 over what a submission asks for, and as whom; personal data left out (K1, K12)."""
-    content = submission.content
-    digest = hashlib.sha256(msgspec.msgpack.encode((int(submission.role), submission.approver, submission.linked)))
-    if isinstance(content, np.ndarray):
-        digest.update(described(content.dtype))
-        digest.update(encode_columns(plain(content)))
-    else:
-        digest.update(msgspec.msgpack.encode([impersonal(command) for command in content]))
-    return digest.digest()
-
-
-def plain(content: Array) -> Array:
-    """The array as kernels are compiled for it."""
-    return content if content.flags.c_contiguous and content.flags.writeable else content.copy()
-
-
-@functools.lru_cache(maxsize=16)
-def described(dtype: Any) -> bytes:
-    """Names and dtypes of columns in a text."""
-    return repr([(name, dtype[name].str) for name in dtype.names]).encode()
-
-
-def impersonal(command: Command) -> Command:
-    """A command without personal data."""
-    if isinstance(command, RegisterParty):
-        return msgspec.structs.replace(command, person=None, commitment=b"")
-    return command
 
 
 def check_submission(submission: Submission) -> None:

@@ -10,6 +10,7 @@ import msgspec
 from ledger.answers import Answer, read_answer
 from ledger.codes import Code, Refused
 from ledger.decider import Decider, are_orders
+from ledger.digests import content_digest
 from ledger.forks import check_fork
 from ledger.journal.pages import MAX_PAGE_FACTS
 from ledger.journal.records import GENESIS, chain
@@ -19,7 +20,7 @@ from ledger.replay import Progress, fold
 from ledger.segments import Segment, drafts
 from ledger.snapshot import Snapshot
 from ledger.state import State
-from ledger.submissions import Content, Submission, check_submission, content_digest
+from ledger.submissions import Content, Submission, check_submission
 from ledger.tables import AT_NS
 
 Name = tuple[str, str]

@@ -22,6 +22,7 @@ from ledger.audit.checkpoints import Sink
 from ledger.codes import Code, Refused
 from ledger.commands import Command, Role
 from ledger.decider import Decider
+from ledger.digests import content_digest
 from ledger.feed import Told, feed
 from ledger.journal.records import canonical_facts
 from ledger.journal.store import Store
@@ -30,7 +31,7 @@ from ledger.pipeline import Load, Pipeline
 from ledger.replay import Progress, read_chain
 from ledger.state import State
 from ledger.statehash import state_hash
-from ledger.submissions import Content, Submission, check_submission, content_digest
+from ledger.submissions import Content, Submission, check_submission
 from ledger.writer import Writer
 from shuiquan.asking import Asking, AsOf
 from shuiquan.finding import whole

@@ -13,6 +13,7 @@ from ledger.answers import Answer
 from ledger.audit import check_state
 from ledger.commands import Command
 from ledger.decider import Decider
+from ledger.digests import content_digest
 from ledger.fold import cap_covers
 from ledger.journal.pages import MAX_PAGE_FACTS
 from ledger.journal.records import GENESIS, chain, parse, segments
@@ -21,7 +22,7 @@ from ledger.replay import replay
 from ledger.segments import drafts
 from ledger.state import State
 from ledger.statehash import logical_state
-from ledger.submissions import Submission, check_submission, content_digest
+from ledger.submissions import Submission, check_submission
 from matching.queue import book_of
 from matching.walk import sides
 from shuiquan import Action, OrderType, Role, Side, TimeInForce
