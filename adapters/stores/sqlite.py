@@ -8,7 +8,7 @@ in one transaction, durable by fsync (WAL, synchronous FULL).
 import hashlib
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,12 +25,13 @@ from filelock import FileLock, Timeout
 from adapters.stores.failures import coded, refusal
 from adapters.stores.headfile import HeadFile
 from ledger.codes import Code, Refused
-from ledger.journal.store import RESTORED, Entry, ForkDue, Key
+from ledger.journal.store import RESTORED, Entry, ForkDue, Key, Span
 
 STREAM: Final = "journal"
 APPLICATION_ID: Final = 0x53515331  # "SQS1" in the file's header says whose it is
 READ_AT_ONCE: Final = 64  # a page can be several megabytes
 READ_FIRST: Final = 4  # most who ask for one group of records read no further
+ROWS_AT_ONCE: Final = 1024  # of spans
 READ_ONLY: Final = "?mode=ro"
 PRAGMAS: Final = ("PRAGMA synchronous=FULL", "PRAGMA cache_size=-65536", "PRAGMA wal_autocheckpoint=4000")
 
@@ -192,6 +193,34 @@ class SQLiteStore:
                 found.update((name, Key(*row)) for row in cursor.fetchall())
         return found
 
+    @contextmanager
+    def all_keys(self) -> Iterator[Iterator[Key]]:
+        """Every key there is now, in order of `first_seq`.
+
+        SQLite sorts them into a table of this connection, a file of its own where they are many, so that no reader
+        stands in the way of the writer's log while they are read.
+        """
+        address = f"{self.path.absolute().as_uri()}{READ_ONLY}"
+        with coded(self.path), closing(sqlite3.connect(address, uri=True)) as connection:
+            connection.text_factory = decoded
+            connection.execute("CREATE TEMP TABLE keys AS SELECT * FROM main.submissions ORDER BY first_seq")
+            rows = connection.execute("SELECT * FROM keys ORDER BY rowid")
+            yield (Key(*row) for row in rows)
+
+    def spans(self) -> Iterator[Span]:
+        """The span of every record, in order of position."""
+        after = -(2**63)
+        while True:
+            with coded(self.path), self._datastore.transaction(commit=False) as cursor:
+                cursor.execute(
+                    "SELECT * FROM spans WHERE position > ? ORDER BY position LIMIT ?", (after, ROWS_AT_ONCE)
+                )
+                rows = [Span(*row) for row in cursor.fetchall()]
+            if not rows:
+                return
+            yield from rows
+            after = rows[-1].position
+
     def fork_due(self) -> ForkDue | None:
         """Whether this file is a copy from a backup, or lacks records of which the head file knows."""
         head, due = self.head(), self._head_file.fork_due(self)
@@ -213,6 +242,11 @@ class SQLiteStore:
             cursor.execute(statement, parameters)
             row = cursor.fetchone()
         return tuple(row) if row else ()
+
+
+def decoded(text: bytes) -> str:
+    """A text of a table, whatever somebody wrote there."""
+    return text.decode(errors="surrogateescape")
 
 
 def lock(file_lock: FileLock, path: Path) -> None:

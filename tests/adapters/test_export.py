@@ -122,13 +122,13 @@ def test_other_engines_read_the_same_sums(ledger: Path, exchange: Exchange, tmp_
     rows = [told.fact for told in exchange.facts() if told.topic == TRADES]
     volume_l, most = sum(int(row["volume_l"]) for row in rows), max(int(row["price"]) for row in rows)
     path = folder / "trade-1.parquet"
-    assert duckdb.sql(f"SELECT SUM(volume_l), MAX(price), COUNT(*) FROM '{path}'").fetchall() == [  # noqa: S608
+    assert duckdb.sql(f"SELECT SUM(volume_l), MAX(price), COUNT(*) FROM '{path}'").fetchall() == [
         (volume_l, most, len(rows))
     ]
     lazy = pl.scan_parquet(path).select(pl.col("volume_l").sum(), pl.col("price").max(), pl.len())
     assert lazy.collect().row(0) == (volume_l, most, len(rows))
-    unnested = f"SELECT code, unnest(shares) AS s FROM '{folder}/meter.installed-1.parquet'"  # noqa: S608
-    shares = duckdb.sql(f"SELECT code, s.right, s.share_ppm FROM ({unnested})").fetchall()  # noqa: S608
+    unnested = f"SELECT code, unnest(shares) AS s FROM '{folder}/meter.installed-1.parquet'"
+    shares = duckdb.sql(f"SELECT code, s.right, s.share_ppm FROM ({unnested})").fetchall()
     registered = [told.fact for told in exchange.facts() if told.topic == "meter.installed/1"]
     assert sorted(shares) == sorted((fact.code, *pair) for fact in registered for pair in fact.shares)
 
@@ -139,7 +139,7 @@ def test_a_ledger_made_of_an_export_is_the_same_byte_for_byte(exported: Path, le
     assert stored(tmp_path / "again.db") == stored(ledger)
     with database(tmp_path / "again.db") as one, database(ledger) as other:
         for table in ("submissions", "spans"):
-            rows = [sorted(file.execute(f"SELECT * FROM {table}")) for file in (one, other)]  # noqa: S608
+            rows = [sorted(file.execute(f"SELECT * FROM {table}")) for file in (one, other)]
             assert rows[0] == rows[1]
     assert {path.name for path in tmp_path.iterdir()} <= {"again.db", "again.db.lock", "again.db-wal", "again.db-shm"}
 

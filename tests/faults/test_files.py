@@ -60,7 +60,7 @@ OTHERWISE = ("killed_after_an_answer", "killed_under_load", "files_may_grow_no_m
 ALL = (*KINDS, *OTHERWISE, "followed", "damaged")
 DAMAGE = {
     Code.STORE_DAMAGED, Code.STORE_NOT_OURS, Code.STORE_FAILED, Code.LEDGER_MISSING, Code.RECORD_DAMAGED,
-    Code.SEQUENCE_GAP, Code.TOPIC_UNKNOWN,
+    Code.SEQUENCE_GAP, Code.TOPIC_UNKNOWN, Code.LOOKUP_DIFFERS,
 }  # fmt: skip
 
 Endings = Callable[[int], tuple[Ending, int]]

@@ -99,7 +99,7 @@ def insert(connection: Around, place: Place, row: tuple[int, str, bytes]) -> Non
     """Insert a record (position, topic, state) around the program."""
     values = "'journal', ?, ?, ?" + (", ?" if isinstance(place, Database) else "")
     connection.execute(
-        f"INSERT INTO stored_events VALUES ({values})",  # noqa: S608
+        f"INSERT INTO stored_events VALUES ({values})",
         (*row, row[0]) if isinstance(place, Database) else row,
     )
 

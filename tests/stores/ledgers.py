@@ -15,6 +15,7 @@ import msgspec
 from adapters.stores import postgres, sqlite
 from ledger.audit import Verification, verify
 from ledger.journal.records import GENESIS, LENGTH, Header
+from ledger.replay import Progress
 from ledger.rows import SUBMISSIONS
 from ledger.submissions import Submission
 from shuiquan.config import parse_target
@@ -77,11 +78,11 @@ def recorded(exchange: Exchange) -> dict[str, Span]:
     }
 
 
-def verified(path: Place | str) -> Verification:
+def verified(path: Place | str, progress: Progress | None = None) -> Verification:
     """Verify a journal, read beside whoever writes it."""
     store = parse_target(path).open(writable=False)
     try:
-        return verify(store)
+        return verify(store, progress)
     finally:
         store.close()
 
