@@ -99,7 +99,8 @@ class Writer:
         """Decide submissions in order, all at one time; their answers hold once `record` has made them durable.
 
         May run while `record` writes the commit before (one thread each), so the state is at most one commit ahead of
-        the disk (K3). Raises Refused (COMMIT_FAILED) and closes the writer when it fails.
+        the disk (K3). Raises Refused (COMMIT_FAILED) and closes the writer when it fails, also in reading: a store that
+        cannot say what it holds may let a command be done twice.
         """
         if self._closed:
             raise self._closed
@@ -160,22 +161,25 @@ class Writer:
                 if name in names:
                     end_run()
                     known = self._pending[name]  # noqa: PLW2901
-                answer = self._repeated(submission, digest, known)
-                if answer is None:
+                if known is None:
                     check_fork(submission, self._store)
                     submission = submission._replace(content=self._seal(submission.content))  # noqa: PLW2901
+                else:
+                    check_repeat(submission, known if isinstance(known, Key) else known[0], digest)
             except Refused as refusal:
                 end_run()
                 answers.append(refusal)
                 continue
-            if answer is None and are_orders(submission):
+            if known is None and are_orders(submission):
                 run.append((submission, digest))
                 names.add(name)
                 continue
             end_run()
-            if answer is None:
+            if known is None:
                 answer = self._decider.decide(submission, digest, now_ns)
                 self._pend(submission, digest, answer)
+            else:  # outside the block above: a store that cannot say what it recorded ends the writer (K4)
+                answer = self._first_answer(known)
             answers.append(answer)
         end_run()
         return answers
@@ -204,13 +208,9 @@ class Writer:
                 name = (submission.actor, submission.command_id)
                 yield submission, digest, found[name] or self._pending.get(name)  # since then, in this commit
 
-    def _repeated(self, submission: Submission, digest: bytes, known: Known) -> Answer | None:
-        """The first answer to a repeated submission, on its way or recorded; None for a new one."""
-        if known is None:
-            return None
-        key = known if isinstance(known, Key) else known[0]
-        check_repeat(submission, key, digest)
-        answer = read_answer(self._store, key) if isinstance(known, Key) else known[1]
+    def _first_answer(self, known: Key | tuple[Key, Answer]) -> Answer:
+        """The answer to a submission that is recorded or on its way, for who repeats it."""
+        answer = read_answer(self._store, known) if isinstance(known, Key) else known[1]
         return answer._replace(repeated=True)
 
     def _pend(self, submission: Submission, digest: bytes, answer: Answer) -> None:

@@ -38,7 +38,7 @@ def strike(kind: str, seed: int, server: ForkServer, endings: Endings, place: Da
     stream = int(rng.integers(STREAMS))
     ending, _ = endings(stream)
     act = KINDS[kind](rng, int(rng.integers(2 * OPENING)))
-    run = Run(server, act, "socket:", path=str(place), seed=stream, calls=SOCKET_CALLS)
+    run = Run(server, act, "socket:", path=str(place), seed=stream, calls=SOCKET_CALLS, repeats=True)
     assert run.finish() in {0, -signal.SIGKILL}
     count = acknowledged(run, ending)
     check(released(place), ending, count)

@@ -66,12 +66,13 @@ def submit_step(exchange: Exchange, clock: Clock, step: Step) -> list[Answer]:
 
 
 def write(
-    control: int, path: str, seed: int, calls: Sequence[str] = (), file_size: int = 0, held: bool = False
-) -> None:
+    control: int, path: str, seed: int, calls: Sequence[str] = (), file_size: int = 0, held: bool = False,
+    repeats: bool = False,
+) -> None:  # fmt: skip
     """Open a ledger, commit the steps of a seed, and close it; say each step before and after, and each refusal.
 
     `calls` are to be supervised. `file_size` limits files to so many bytes. A writer that is `held` waits for a byte
-    before each step.
+    before each step. One that `repeats` gives each step again before the next.
     """
 
     def say(word: str, *more: object) -> None:
@@ -96,6 +97,9 @@ def write(
         if held:
             os.read(control, 1)
         try:
+            if repeats and number:
+                again = submit_step(exchange, clock, steps[number - 1])
+                say("repeated", number - 1, [answer_digest(answer) for answer in again])
             answers = submit_step(exchange, clock, step)
         except Refused as refusal:
             say("failed", refusal.code.name)
