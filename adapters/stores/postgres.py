@@ -198,7 +198,7 @@ class PostgresStore:
         Raises Refused: LEDGER_LOCKED, LEDGER_MISSING, STORE_NOT_OURS, LAYOUT_UNKNOWN, SERVER_UNREACHABLE,
         DATABASE_MISSING, LOGIN_REFUSED, ENCODING_NOT_UTF8, NOT_DURABLE, SERVER_READS_ONLY.
         """
-        self._name = address.name
+        self._address = address
         session = open_session(address) if writable else connect(address)
         readers = Readers(address)
         try:
@@ -216,7 +216,7 @@ class PostgresStore:
             readers.close()
             end(session)
             if isinstance(problem, psycopg.OperationalError | PersistenceError):  # it went away meanwhile
-                raise Refused(Code.SERVER_UNREACHABLE, "ledger", self._name, one_line(problem)) from problem
+                raise Refused(Code.SERVER_UNREACHABLE, "ledger", self._address.name, one_line(problem)) from problem
             raise
         if not writable:
             session.close()
@@ -299,11 +299,12 @@ class PostgresStore:
         """Every key there is now, in order of `first_seq`, sorted by the server."""
         with (
             self._reached(),
-            self._reader.datastore.get_connection() as connection,
+            connect(self._address) as connection,
             connection.transaction(),
             connection.cursor("keys", binary=True, row_factory=tuple_row) as cursor,
         ):
             cursor.itersize = ROWS_AT_ONCE
+            connection.patience_s = None  # however long it takes to sort them
             cursor.execute("SELECT * FROM shuiquan.submissions ORDER BY first_seq")
             yield (Key(decoded(actor), decoded(command_id), *rest) for actor, command_id, *rest in cursor)
 
@@ -336,7 +337,7 @@ class PostgresStore:
         try:
             yield
         except (InterfaceError, OperationalError, psycopg.OperationalError) as problem:
-            raise Refused(Code.SERVER_UNREACHABLE, "ledger", self._name, one_line(problem)) from problem
+            raise Refused(Code.SERVER_UNREACHABLE, "ledger", self._address.name, one_line(problem)) from problem
 
 
 def decoded(text: bytes) -> str:

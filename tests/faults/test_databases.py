@@ -25,8 +25,11 @@ OPENING = 60
 
 KINDS: dict[str, Callable[[Chance, int], Act]] = {
     "killed_at_a_call": lambda _, at: kills(at),
+    "a_send_fails": lambda rng, at: fails(at, ("sendto",), int(rng.choice(BROKEN)), for_good=False),
+    "sends_fail_for_good": lambda rng, at: fails(at, ("sendto",), int(rng.choice(BROKEN)), for_good=True),
     "an_answer_is_lost": lambda _, at: fails(at, ("recvfrom",), errno.ECONNRESET, for_good=True),
 }
+BROKEN = (errno.ECONNRESET, errno.EPIPE, errno.ETIMEDOUT)
 SESSIONS = ("a_session_is_ended", "a_second_writer_comes")
 
 Endings = Callable[[int], tuple[Ending, int]]
@@ -38,7 +41,7 @@ def strike(kind: str, seed: int, server: ForkServer, endings: Endings, place: Da
     stream = int(rng.integers(STREAMS))
     ending, _ = endings(stream)
     act = KINDS[kind](rng, int(rng.integers(2 * OPENING)))
-    run = Run(server, act, "socket:", path=str(place), seed=stream, calls=SOCKET_CALLS, repeats=True)
+    run = Run(server, act, "socket:", path=str(place.impatient), seed=stream, calls=SOCKET_CALLS, repeats=True)
     assert run.finish() in {0, -signal.SIGKILL}
     count = acknowledged(run, ending)
     check(released(place), ending, count)
