@@ -20,10 +20,10 @@ from eventsourcing.sqlite import (
     SQLiteCursor,
     SQLiteDatastore,
 )
-from filelock import FileLock, Timeout
 
 from adapters.stores.failures import coded, refusal
 from adapters.stores.headfile import HeadFile
+from adapters.stores.lockfile import LockFile
 from ledger.codes import Code, Refused
 from ledger.journal.store import RESTORED, Entry, ForkDue, Key, Span
 
@@ -116,9 +116,7 @@ class SQLiteStore:
         Raises Refused: LEDGER_LOCKED, LEDGER_MISSING, STORE_NOT_OURS; here and later STORE_FAILED, STORE_DAMAGED.
         """
         self.path = path
-        self._lock = FileLock(f"{path}.lock", thread_local=False) if writable else None  # any thread may close
-        if self._lock:
-            lock(self._lock, path)
+        self._lock = LockFile(path) if writable else None
         try:
             prepare(path, writable=writable)
             self._datastore = JournalDatastore(str(path) if writable else f"{path.absolute().as_uri()}{READ_ONLY}")
@@ -140,11 +138,13 @@ class SQLiteStore:
         spans: Sequence[tuple[int, int]],
         keys: Sequence[Key],
     ) -> None:
-        """Add records behind a position in one durable transaction. Raises Refused (COMMIT_FAILED)."""
+        """Add records behind a position in one durable transaction. Raises Refused (COMMIT_FAILED, LEDGER_LOCKED)."""
         events = [
             StoredEvent(STREAM, after + offset, topic, state) for offset, (topic, state) in enumerate(entries, start=1)
         ]
         try:
+            if self._lock:
+                self._lock.check()
             self._recorder.insert_events(events, spans=spans, keys=keys)
         except (PersistenceError, sqlite3.Error) as problem:
             raise Refused(Code.COMMIT_FAILED, "position", after + 1, str(problem)) from problem
@@ -247,28 +247,6 @@ class SQLiteStore:
 def decoded(text: bytes) -> str:
     """A text of a table, whatever somebody wrote there."""
     return text.decode(errors="surrogateescape")
-
-
-def lock(file_lock: FileLock, path: Path) -> None:
-    """Take the writer's lock at once or raise Refused (LEDGER_LOCKED). The system drops it with its process."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        file_lock.acquire(blocking=False)
-    except Timeout:
-        raise Refused(
-            Code.LEDGER_LOCKED, "ledger", str(path), "one writer at a time; readers open it read-only"
-        ) from None
-
-
-@contextmanager
-def take_lock(path: Path) -> Iterator[None]:
-    """Hold the writer's lock of a ledger, there or not, for the time of a block. Raises Refused (LEDGER_LOCKED)."""
-    writer = FileLock(f"{path}.lock")
-    lock(writer, path)
-    try:
-        yield
-    finally:
-        writer.release()
 
 
 def prepare(path: Path, *, writable: bool) -> None:

@@ -29,7 +29,7 @@ class Run:
 
     def __init__(self, server: ForkServer, act: Act | None = None, about: str = "", **job: Any) -> None:
         """Start a writer. `act` is asked at each of its calls about a file whose name begins with `about`."""
-        self.process, self._control = server.fork(name="write", **job)
+        self.process, self._control = server.fork(**{"name": "write"} | job)
         self.calls: list[tuple[str, str]] = []
         self.said: list[Said] = []
         self._server, self._act, self._about, self._rest = server, act, about, b""

@@ -16,6 +16,7 @@ import pytest
 import shuiquan
 from ledger.audit import Verification
 from shuiquan import Code, Refused
+from tests.faults import disks
 from tests.faults.calls import FILE_CALLS, READS, SYNCS, WRITES, Call
 from tests.faults.checks import Ending, acknowledged, check
 from tests.faults.conftest import STREAMS
@@ -59,7 +60,8 @@ KINDS: dict[str, Callable[[Chance, int, Path], Act]] = {
 HARMLESS = {"a_write_is_short", "others_come_by"}
 KILLS = {"killed_at_a_call", "killed_in_a_write"}
 OTHERWISE = ("killed_after_an_answer", "killed_under_load", "files_may_grow_no_more")
-ALL = (*KINDS, *OTHERWISE, "reads_fail", "followed", "damaged")
+SMALL_DISK = f"the_small_disk_fills-{disks.KIND}"
+ALL = (*KINDS, *OTHERWISE, SMALL_DISK, "reads_fail", "followed", "damaged")
 DAMAGE = {
     Code.STORE_DAMAGED, Code.STORE_NOT_OURS, Code.STORE_FAILED, Code.LEDGER_MISSING, Code.RECORD_DAMAGED,
     Code.SEQUENCE_GAP, Code.TOPIC_UNKNOWN, Code.LOOKUP_DIFFERS,
@@ -93,7 +95,10 @@ def strike_otherwise(kind: str, seed: int, server: ForkServer, endings: Endings,
     rng = named(kind, seed)
     stream = int(rng.integers(STREAMS))
     ending, _ = endings(stream)
-    if kind == "files_may_grow_no_more":
+    if kind == SMALL_DISK and disks.KIND != disks.LIMIT:
+        run = Run(server, name="write_on_a_small_disk", path=str(path), seed=stream, room=int(rng.integers(1_150_000)))
+        assert run.finish() == 0
+    elif kind in {"files_may_grow_no_more", SMALL_DISK}:
         limit = path.stat().st_size + int(rng.integers(300_000))
         run = Run(server, path=str(path), seed=stream, file_size=limit)
         assert run.finish() == 0
@@ -200,7 +205,7 @@ def strike_any(kind: str, seed: int, server: ForkServer, endings: Endings, path:
         strike_reads(seed, server, endings, path)
     elif kind == "damaged":
         strike_damaged(seed, endings, path)
-    elif kind in OTHERWISE:
+    elif kind in (*OTHERWISE, SMALL_DISK):
         strike_otherwise(kind, seed, server, endings, path)
     else:
         strike(kind, seed, server, endings, path)
@@ -210,6 +215,25 @@ def strike_any(kind: str, seed: int, server: ForkServer, endings: Endings, path:
 @pytest.mark.parametrize("kind", ALL)
 def test_a_fault(kind: str, seed: int, server: ForkServer, endings: Endings, begun: Path, tmp_path: Path) -> None:
     strike_any(kind, seed, server, endings, copied(begun, tmp_path / "ledger.db"))
+
+
+@pytest.mark.parametrize("disk", [disks.KIND])
+def test_a_live_ledger_goes_on_when_there_is_room_again(
+    disk: str, server: ForkServer, endings: Endings, begun: Path, tmp_path: Path
+) -> None:
+    path = copied(begun, tmp_path / "ledger.db")
+    ending, _ = endings(1)
+    run = Run(server, name="fill_and_free", path=str(path), room=64 * 2**20)
+    assert run.finish() == 0, disk
+    said = {said.word: said.about for said in run.said}
+    full, count = [Code.DISK_NEARLY_FULL.name], len(ending.steps[1][1])
+    fresh = [[[False, digest] for digest in answers] for answers in ending.answers[:3]]
+    repeated = [[True, digest] for digest in ending.answers[1]]
+    assert said == {
+        "before": [fresh[0], 0], "full": [full, count], "still": [full, 2 * count], "freed": [fresh[1], 2 * count],
+        "on": [fresh[2], 2 * count], "again": [repeated, 2 * count],
+    }  # fmt: skip
+    check(path, ending, 3)
 
 
 @pytest.mark.parametrize("number", [0, 3, 7])

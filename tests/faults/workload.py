@@ -4,22 +4,26 @@ import hashlib
 import json
 import os
 import resource
+import shutil
 import socket
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
 import shuiquan
 from ledger.answers import Answer
+from ledger.limits import Limits
 from ledger.submissions import Submission
 from shuiquan import DepositMoney, Refused, RegisterParty, Role
 from shuiquan.exchange import Exchange
 from tests.districts import START_NS, Clock
 from tests.faults.calls import watch
+from tests.faults.disks import KIND, LIMIT, mount_small
 from tests.ledger.scripts import random_orders, random_script
+from tests.stores.homes import copied
 from tests.stores.ledgers import filled
 
 Step = tuple[int, list[Submission]]
@@ -87,7 +91,7 @@ def write(
         resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, file_size))
     clock = Clock(START_NS)
     try:
-        exchange = shuiquan.open(path, clock=clock, page_facts=PAGE_FACTS)
+        exchange = shuiquan.open(path, clock=clock, page_facts=PAGE_FACTS, limits=Limits(free_bytes=0))
     except Refused as refusal:
         say("refused", refusal.code.name)
         return
@@ -115,6 +119,48 @@ def write(
     say("closed")
 
 
+def write_on_a_small_disk(control: int, path: str, room: int, **job: Any) -> None:
+    """As `write`, on a copy of the ledger on a disk with so much room beside it; what it leaves takes its place."""
+    ledger = Path(path)
+    folder = ledger.with_suffix(".disk")
+    folder.mkdir()
+    mount_small(folder, ledger.stat().st_size + room)
+    write(control, str(copied(ledger, folder / "ledger.db")), **job)
+    copied(folder / "ledger.db", ledger)
+
+
+def fill_and_free(control: int, path: str, room: int) -> None:
+    """Submit, fill the disk up to the watermark, submit, make room, and submit again; say what came of each."""
+    ledger = Path(path)
+    folder = ledger.with_suffix(".disk")
+    folder.mkdir()
+    if KIND != LIMIT:
+        mount_small(folder, ledger.stat().st_size + room)
+    inner, clock, steps = copied(ledger, folder / "ledger.db"), Clock(START_NS), iter(stream(1))
+    limits = Limits(free_bytes=shutil.disk_usage(folder).free - room // 2)
+    with shuiquan.open(inner, clock=clock, page_facts=PAGE_FACTS, limits=limits) as exchange:
+
+        def say(word: str, step: Step) -> None:
+            try:
+                more = [[answer.repeated, answer_digest(answer)] for answer in submit_step(exchange, clock, step)]
+            except Refused as refusal:
+                more = [refusal.code.name]
+            os.write(control, f"{word} {json.dumps([more, exchange.load.refused])}\n".encode())
+
+        say("before", next(steps))
+        waits = next(steps)
+        with (folder / "ballast").open("wb") as ballast:
+            os.posix_fallocate(ballast.fileno(), 0, 3 * room // 4)
+        say("full", waits)
+        say("still", waits)
+        (folder / "ballast").unlink()
+        say("freed", waits)
+        say("on", next(steps))
+        say("again", waits)
+        exchange.close()
+    copied(inner, ledger)
+
+
 def follow(control: int, path: str, last_seq: int) -> None:
     """Follow the facts of a ledger until one is told; say the position and number of each."""
     with shuiquan.open(path, readonly=True) as exchange:
@@ -136,7 +182,13 @@ def ask(control: int, path: str) -> None:
         os.write(control, f"answer {json.dumps(row)}\n".encode())
 
 
-JOBS: Final[dict[str, Callable[..., None]]] = {"write": write, "follow": follow, "ask": ask}
+JOBS: Final[dict[str, Callable[..., None]]] = {
+    "write": write,
+    "follow": follow,
+    "ask": ask,
+    "write_on_a_small_disk": write_on_a_small_disk,
+    "fill_and_free": fill_and_free,
+}
 
 
 def warm() -> None:
