@@ -213,15 +213,15 @@ def strike_any(kind: str, seed: int, server: ForkServer, endings: Endings, path:
 
 @pytest.mark.parametrize("seed", SUITE)
 @pytest.mark.parametrize("kind", ALL)
-def test_a_fault(kind: str, seed: int, server: ForkServer, endings: Endings, begun: Path, tmp_path: Path) -> None:
-    strike_any(kind, seed, server, endings, copied(begun, tmp_path / "ledger.db"))
+def test_a_fault(kind: str, seed: int, server: ForkServer, endings: Endings, populated: Path, tmp_path: Path) -> None:
+    strike_any(kind, seed, server, endings, copied(populated, tmp_path / "ledger.db"))
 
 
 @pytest.mark.parametrize("disk", [disks.KIND])
 def test_a_live_ledger_goes_on_when_there_is_room_again(
-    disk: str, server: ForkServer, endings: Endings, begun: Path, tmp_path: Path
+    disk: str, server: ForkServer, endings: Endings, populated: Path, tmp_path: Path
 ) -> None:
-    path = copied(begun, tmp_path / "ledger.db")
+    path = copied(populated, tmp_path / "ledger.db")
     ending, _ = endings(1)
     run = Run(server, name="fill_and_free", path=str(path), room=64 * 2**20)
     assert run.finish() == 0, disk
@@ -239,9 +239,9 @@ def test_a_live_ledger_goes_on_when_there_is_room_again(
 @pytest.mark.parametrize("number", [0, 3, 7])
 @pytest.mark.parametrize("names", [WRITES, SYNCS], ids=["write", "sync"])
 def test_a_failed_commit_is_never_tried_again(
-    names: tuple[str, ...], number: int, server: ForkServer, endings: Endings, begun: Path, tmp_path: Path
+    names: tuple[str, ...], number: int, server: ForkServer, endings: Endings, populated: Path, tmp_path: Path
 ) -> None:
-    path = copied(begun, tmp_path / "ledger.db")
+    path = copied(populated, tmp_path / "ledger.db")
     ending, _ = endings(1)
     failed = 0
 
@@ -264,6 +264,6 @@ def test_a_failed_commit_is_never_tried_again(
 @pytest.mark.parametrize("seed", CAMPAIGN)
 @pytest.mark.parametrize("kind", ALL)
 def test_a_fault_of_thousands(
-    kind: str, seed: int, server: ForkServer, endings: Endings, begun: Path, tmp_path: Path
+    kind: str, seed: int, server: ForkServer, endings: Endings, populated: Path, tmp_path: Path
 ) -> None:
-    strike_any(kind, seed, server, endings, copied(begun, tmp_path / "ledger.db"))
+    strike_any(kind, seed, server, endings, copied(populated, tmp_path / "ledger.db"))

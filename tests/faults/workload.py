@@ -19,12 +19,14 @@ from ledger.limits import Limits
 from ledger.submissions import Submission
 from shuiquan import DepositMoney, Refused, RegisterParty, Role
 from shuiquan.exchange import Exchange
-from tests.districts import START_NS, Clock
+from tests.districts import START_NS, Clock, district
 from tests.faults.calls import watch
 from tests.faults.disks import KIND, LIMIT, mount_small
 from tests.ledger.scripts import random_orders, random_script
 from tests.stores.homes import copied
 from tests.stores.ledgers import filled
+from tests.stores.test_parties import REGISTER
+from tests.world import BUREAU
 
 Step = tuple[int, list[Submission]]
 """One commit: its time, and what is submitted in it."""
@@ -69,6 +71,15 @@ def submit_step(exchange: Exchange, clock: Clock, step: Step) -> list[Answer]:
     return answers
 
 
+def be_supervised(control: int, calls: Sequence[str]) -> None:
+    """Let these calls of this process wait for a supervisor, if there are any."""
+    if calls:
+        listener = watch(calls)
+        with socket.socket(fileno=os.dup(control)) as speaker:
+            socket.send_fds(speaker, [b"!"], [listener])
+        os.close(listener)
+
+
 def write(
     control: int, path: str, seed: int, calls: Sequence[str] = (), file_size: int = 0, held: bool = False,
     repeats: bool = False,
@@ -82,11 +93,7 @@ def write(
     def say(word: str, *more: object) -> None:
         os.write(control, f"{word} {json.dumps(more)}\n".encode())
 
-    if calls:
-        listener = watch(calls)
-        with socket.socket(fileno=os.dup(control)) as speaker:
-            socket.send_fds(speaker, [b"!"], [listener])
-        os.close(listener)
+    be_supervised(control, calls)
     if file_size:
         resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, file_size))
     clock = Clock(START_NS)
@@ -161,6 +168,20 @@ def fill_and_free(control: int, path: str, room: int) -> None:
     copied(inner, ledger)
 
 
+def make(control: int, path: str, calls: Sequence[str]) -> None:
+    """Make a ledger."""
+    be_supervised(control, calls)
+    shuiquan.open(path, policy=district(), clock=Clock(), ledger_id="test").close()
+
+
+def register(control: int, path: str, calls: Sequence[str]) -> None:
+    """Register persons."""
+    be_supervised(control, calls)
+    with shuiquan.open(path, clock=Clock()) as exchange:
+        os.write(control, b"begun []\n")
+        exchange.submit(REGISTER, command_id="register", **BUREAU)
+
+
 def follow(control: int, path: str, last_seq: int) -> None:
     """Follow the facts of a ledger until one is told; say the position and number of each."""
     with shuiquan.open(path, readonly=True) as exchange:
@@ -186,6 +207,8 @@ JOBS: Final[dict[str, Callable[..., None]]] = {
     "write": write,
     "follow": follow,
     "ask": ask,
+    "make": make,
+    "register": register,
     "write_on_a_small_disk": write_on_a_small_disk,
     "fill_and_free": fill_and_free,
 }

@@ -27,14 +27,11 @@ from tests.stores.homes import Database, Databases, database, released
 from tests.stores.ledgers import (
     Script,
     facts_hash,
-    finished,
     resumed,
-    start,
     submit_all,
     undisturbed,
     verified,
 )
-from tests.stores.test_crashes import PROGRAM, acknowledged, check_after_crash
 from tests.world import World
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "stores.md"
@@ -446,28 +443,6 @@ def test_a_server_of_which_every_process_stands_still_is_a_refusal_in_time(
     assert [(name, span) for name, span, _, _ in steps] == list(ending.spans.items())
     assert facts_hash(world.exchange) == ending.facts
     world.exchange.close()
-
-
-@pytest.mark.parametrize(("seed", "after"), [(300, 0), (301, 4), (302, 11)])
-def test_a_server_that_crashes_beneath_a_writer_keeps_what_was_acknowledged(
-    postgres: PostgresServer, databases: Databases, seed: int, after: int
-) -> None:
-    place, script = databases.copied(), random_script(seed, 18)
-    child = start(PROGRAM, place, seed, "", 0)
-    try:
-        assert child.stdout
-        lines = []
-        for line in child.stdout:
-            lines.append(line)
-            if sum(said.startswith("acknowledged") for said in lines) > after:
-                break
-        postgres.crash()
-        _, rest = finished(child)
-    finally:
-        child.kill()
-        child.wait()
-        postgres.start()
-    check_after_crash(databases, place, script, acknowledged(lines + rest))
 
 
 def test_a_reader_goes_on_when_the_server_comes_back(postgres: PostgresServer, databases: Databases) -> None:
