@@ -55,7 +55,11 @@ class Pipeline:
         """A pipeline that calls `decided` after deciding (in that thread) and `committed` after each commit."""
         self._writer, self._clock, self._limits, self._free_bytes = writer, clock, limits, free_bytes
         self._decided, self._committed = decided, committed
-        self._change = threading.Condition()
+        self._lock = threading.Lock()
+        self._to_decide = threading.Condition(self._lock)  # one condition for each who waits: few are woken in vain
+        self._to_record = threading.Condition(self._lock)
+        self._room = threading.Condition(self._lock)
+        self._stillness = threading.Condition(self._lock)
         self._queue: deque[Request] = deque()
         self._waiting = self._waiting_commands = self._in_flight = self._refused = self._answered = self._commits = 0
         self._handed: tuple[list[Request], Decided | Refused] | None = None
@@ -67,7 +71,7 @@ class Pipeline:
     @property
     def load(self) -> Load:
         """Counters to look at."""
-        with self._change:
+        with self._lock:
             return Load(
                 self._waiting, self._waiting_commands, self._in_flight, self._answered, self._commits, self._refused
             )
@@ -82,9 +86,9 @@ class Pipeline:
         """Put submissions in the queue; the future gets their answers. Raises Refused, also QUEUE_FULL."""
         request = Request(submissions, count_commands(submissions), Future())
         request.promise.set_running_or_notify_cancel()  # type: ignore[union-attr] # what is submitted is not withdrawn
-        with self._change:
+        with self._lock:
             while not self._enter(request):
-                self._change.wait()
+                self._room.wait()
         return request.promise  # type: ignore[return-value]
 
     async def submit_async(self, submissions: Sequence[Submission]) -> list[Answer | Refused]:
@@ -95,7 +99,7 @@ class Pipeline:
         loop = asyncio.get_running_loop()
         request = Request(submissions, count_commands(submissions), loop.create_future())
         while True:
-            with self._change:
+            with self._lock:
                 if self._enter(request):
                     break
                 room: asyncio.Future[None] = loop.create_future()
@@ -123,27 +127,28 @@ class Pipeline:
         self._waiting += len(request.submissions)
         self._waiting_commands += request.commands
         if len(self._queue) == 1:
-            self._change.notify_all()
+            self._to_decide.notify()
         return True
 
     @contextmanager
     def still(self) -> Iterator[None]:
         """While the block runs nothing is decided or recorded: state, position and head belong together."""
-        with self._change:
+        with self._lock:
             self._holds += 1
-            self._change.wait_for(lambda: not self._in_flight)
+            self._stillness.wait_for(lambda: not self._in_flight)
         try:
             yield
         finally:
-            with self._change:
+            with self._lock:
                 self._holds -= 1
-                self._change.notify_all()
+                self._to_decide.notify()
 
     def close(self) -> None:
         """Let nothing more in, finish what waits, end both threads."""
-        with self._change:
+        with self._lock:
             self._closing = True
-            self._change.notify_all()
+            self._to_decide.notify()
+            self._room.notify_all()
         for thread in self._threads:
             thread.join()
 
@@ -152,19 +157,19 @@ class Pipeline:
     def _decide(self) -> None:
         """Take what waits, decide it, hand it over, as soon as the one before was taken over."""
         while True:
-            with self._change:
-                self._change.wait_for(
+            with self._lock:
+                self._to_decide.wait_for(
                     lambda: self._handed is None and not self._holds and (self._queue or self._closing)
                 )
                 if not self._queue:
                     self._decider_ended = True
-                    self._change.notify_all()
+                    self._to_record.notify()
                     return
                 requests = self._take()
             decided = self._decided_of(requests)
-            with self._change:
+            with self._lock:
                 self._handed = requests, decided
-                self._change.notify_all()
+                self._to_record.notify()
 
     def _take(self) -> list[Request]:
         """The requests of the next commit, in order."""
@@ -177,7 +182,7 @@ class Pipeline:
             self._waiting -= len(request.submissions)
             self._in_flight += len(request.submissions)
         self._waiting_commands -= commands
-        self._change.notify_all()  # there is room
+        self._room.notify_all()
         rooms, self._for_room = self._for_room, []
         tell([(room, None) for room in rooms])
         return requests
@@ -199,14 +204,15 @@ class Pipeline:
     def _record(self) -> None:
         """Make durable what was handed over, then answer."""
         while True:
-            with self._change:
-                self._change.wait_for(lambda: self._handed is not None or self._decider_ended)
+            with self._lock:
+                self._to_record.wait_for(lambda: self._handed is not None or self._decider_ended)
                 if self._handed is None:
                     return
                 (requests, decided), self._handed = self._handed, None
-                self._change.notify_all()
+                if self._queue or self._closing:
+                    self._to_decide.notify()
             outcome = self._recorded(decided)
-            with self._change:
+            with self._lock:
                 count = sum(len(request.submissions) for request in requests)
                 self._in_flight -= count
                 if isinstance(outcome, Decided):
@@ -214,7 +220,8 @@ class Pipeline:
                     self._answered += count
                 elif outcome.code == Code.DISK_NEARLY_FULL:
                     self._refused += count
-                self._change.notify_all()
+                if not self._in_flight:
+                    self._stillness.notify_all()
             self._committed()
             tell(outcomes(requests, outcome))
 

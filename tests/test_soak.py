@@ -15,5 +15,5 @@ def test_memory_does_not_rise_with_facts() -> None:
     facts, live, memory = ([float(row[at]) for row in rows] for at in (0, 1, 3))
     assert all(later - earlier >= 290_000 for earlier, later in pairwise(facts))
     assert len(set(live)) == 1
-    # at the second row the caches and the window of command ids are full
+    # at the second row the caches are full
     assert max(memory[1:]) - memory[1] < NOISE_MIB, run.stdout

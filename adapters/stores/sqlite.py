@@ -5,7 +5,9 @@ second writer even where the lock failed. Keys of submissions and spans of seque
 in one transaction, durable by fsync (WAL, synchronous FULL).
 """
 
+import functools
 import hashlib
+import itertools
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -32,6 +34,7 @@ APPLICATION_ID: Final = 0x53515331  # "SQS1" in the file's header says whose it 
 READ_AT_ONCE: Final = 64  # a page can be several megabytes
 READ_FIRST: Final = 4  # most who ask for one group of records read no further
 ROWS_AT_ONCE: Final = 1024  # of spans
+PORTIONS: Final = (1024, 256, 64, 16, 4, 1)
 READ_ONLY: Final = "?mode=ro"
 PRAGMAS: Final = ("PRAGMA synchronous=FULL", "PRAGMA cache_size=-65536", "PRAGMA wal_autocheckpoint=4000")
 
@@ -100,10 +103,10 @@ class JournalRecorder(SQLiteApplicationRecorder):
         )
         positions = [event.originator_version for event in stored_events]
         c.executemany(
-            "INSERT INTO spans VALUES (?,?,?)",
-            [(p, first, last) for p, (first, last) in zip(positions, spans, strict=True)],
+            "INSERT INTO spans VALUES (?,?,?)", [(at, *span) for at, span in zip(positions, spans, strict=True)]
         )
-        c.executemany("INSERT INTO submissions VALUES (?,?,?,?,?)", keys)
+        for some in portions(keys):
+            c.execute(f"INSERT INTO submissions VALUES {values(len(some), 5)}", flat(some))
         return positions
 
 
@@ -121,6 +124,9 @@ class SQLiteStore:
             prepare(path, writable=writable)
             self._datastore = JournalDatastore(str(path) if writable else f"{path.absolute().as_uri()}{READ_ONLY}")
             self._recorder = JournalRecorder(self._datastore)
+            self._lookups = sqlite3.connect(
+                f"{path.absolute().as_uri()}{READ_ONLY}", uri=True, check_same_thread=False, isolation_level=None
+            )
             self._head_file = HeadFile(Path(f"{path}.head"))
             self._first = b""
             if writable:
@@ -186,12 +192,12 @@ class SQLiteStore:
 
     def keys(self, names: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Key]:
         """Those of many submissions, named by actor and command id, that were recorded."""
-        found: dict[tuple[str, str], Key] = {}
-        with self._datastore.transaction(commit=False) as cursor:
-            for name in names:
-                cursor.execute("SELECT * FROM submissions WHERE actor = ? AND command_id = ?", name)
-                found.update((name, Key(*row)) for row in cursor.fetchall())
-        return found
+        found: list[Key] = []
+        with coded(self.path):
+            for some in portions(names):
+                asked = f"SELECT * FROM submissions WHERE (actor, command_id) IN (VALUES {values(len(some), 2)})"
+                found += map(Key._make, self._lookups.execute(asked, flat(some)))
+        return {(key.actor, key.command_id): key for key in found}
 
     @contextmanager
     def all_keys(self) -> Iterator[Iterator[Key]]:
@@ -233,6 +239,7 @@ class SQLiteStore:
     def close(self) -> None:
         """Close all connections and let the next writer in."""
         self._head_file.close()
+        self._lookups.close()
         self._datastore.close()
         if self._lock:
             self._lock.release()
@@ -247,6 +254,29 @@ class SQLiteStore:
 def decoded(text: bytes) -> str:
     """A text of a table, whatever somebody wrote there."""
     return text.decode(errors="surrogateescape")
+
+
+def portions(rows: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    """Rows in as few portions as a few sizes allow, so that statements stay the same and are prepared once.
+
+    Many rows a statement: between two statements, or rows of `executemany`, another thread takes the interpreter.
+    """
+    at = 0
+    for size in PORTIONS:
+        while len(rows) - at >= size:
+            yield rows[at : at + size]
+            at += size
+
+
+@functools.cache
+def values(count: int, width: int) -> str:
+    """Placeholders of so many rows."""
+    return ",".join([f"({','.join('?' * width)})"] * count)
+
+
+def flat(rows: Sequence[Sequence[Any]]) -> list[Any]:
+    """The values of some rows, one after the other."""
+    return list(itertools.chain.from_iterable(rows))
 
 
 def prepare(path: Path, *, writable: bool) -> None:
