@@ -1,8 +1,9 @@
 """What a submission led to: its facts, as the caller gets them at once and again when he repeats it."""
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
+import msgspec
 import numpy as np
 
 from ledger import facts, rows
@@ -14,7 +15,7 @@ from ledger.tables import Array, joined
 NOTHING: Final = {topic: np.zeros(0, dtype) for topic, dtype in rows.PAGE_DTYPES.items()}
 
 
-class Answer(NamedTuple):
+class Answer(msgspec.Struct, frozen=True):
     """The facts that a submission led to. Arrays are rows of `ledger.rows`; `acts` are rare facts with their `seq`.
 
     `repeated` says that the same submission was answered before and nothing happened this time.

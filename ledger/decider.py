@@ -20,7 +20,7 @@ from ledger.policy import Policy
 from ledger.rows import SubmissionFact
 from ledger.segments import Segment
 from ledger.state import State
-from ledger.submissions import Submission
+from ledger.submissions import Submission, plain
 from ledger.tables import AT_NS, NEXT_SEQ, Array, copied
 from matching.types import Status
 
@@ -92,18 +92,20 @@ class Decider:
             self.cut()
             answers += answers_of(decided, self.segments[-1], state.at_ns)
             if len(self.segments) > start + 1:  # something expired before
-                answers[at] = make_answer(*answers[at][:3], [*self.segments[start:-1], segment_of(answers[at])])
+                answers[at] = whole(answers[at], self.segments[start:-1])
         return answers
 
     def number_run(self, run: Sequence[tuple[Submission, bytes]]) -> Array:
         """What the compiled loop is told of each submission of a run, as RUN rows; new actors get their numbers."""
-        state, table = self.state, np.zeros(len(run), RUN)
-        named = dict.fromkeys((submission.actor, submission.role) for submission, _ in run)  # in their order
-        known = {name: (know_actor(state, *name), party_of(state, *name)) for name in named}
-        sizes = np.array([len(submission.content) for submission, _ in run])
-        table["orders"], table["first"] = sizes, np.cumsum(sizes) - sizes
-        table["actor"], table["party"] = zip(*(known[one.actor, one.role] for one, _ in run), strict=True)
-        return table
+        known: dict[tuple[str, Role], tuple[int, int]] = {}
+        first, table = 0, []
+        for submission, _ in run:
+            name = submission.actor, submission.role
+            if name not in known:
+                known[name] = know_actor(self.state, *name), party_of(self.state, *name)
+            table.append((*known[name], first, len(submission.content), 0, 0, 0, 0, 0))
+            first += len(submission.content)
+        return np.array(table, RUN)
 
     def take(self) -> list[Segment]:
         """The facts of the commit, which ends here."""
@@ -232,11 +234,6 @@ def are_orders(submission: Submission) -> bool:
     return isinstance(content, np.ndarray) and content.dtype == rows.ORDER and not submission.linked
 
 
-def plain(content: Array) -> Array:
-    """The array as kernels are compiled for it."""
-    return content if content.flags.c_contiguous and content.flags.writeable else content.copy()
-
-
 def joined_orders(contents: Sequence[Any]) -> Array:
     """The orders of several submissions in one array."""
     if len(contents) == 1:
@@ -276,6 +273,8 @@ def answers_of(decided: Array, segment: Segment, at_ns: int) -> list[Answer]:
     return made
 
 
-def segment_of(answer: Answer) -> Segment:
-    """The pages of an answer as a segment."""
-    return Segment([], dict(zip(rows.PAGE_DTYPES, answer[3:8], strict=True)), [])
+def whole(answer: Answer, before: Sequence[Segment]) -> Answer:
+    """An answer with the facts of segments before its own."""
+    own = (answer.orders, answer.trades, answer.removals, answer.readings, answer.uses)
+    parts = [*before, Segment([], dict(zip(rows.PAGE_DTYPES, own, strict=True)), [])]
+    return make_answer(answer.first_seq, answer.last_seq, answer.at_ns, parts)

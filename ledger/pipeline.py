@@ -41,7 +41,7 @@ class Load(NamedTuple):
     refused: int  # submissions refused because the queue or the disk was full
 
 
-class Request(NamedTuple):
+class Request(msgspec.Struct, frozen=True):
     """Submissions that go into one commit, and who waits for their answers."""
 
     submissions: Sequence[Submission]
@@ -250,8 +250,8 @@ class Pipeline:
 
 def request_of(submissions: Sequence[Submission], promise: Promise) -> Request:
     """A request with what it weighs, as far as can be said before it is checked."""
-    commands = sum(size_of(submission.content) for submission in submissions)
-    return Request(submissions, promise, commands, sum(bytes_of(submission.content) for submission in submissions))
+    commands = sum([size_of(submission.content) for submission in submissions])
+    return Request(submissions, promise, commands, sum([bytes_of(submission.content) for submission in submissions]))
 
 
 def size_of(content: Content) -> int:

@@ -164,7 +164,7 @@ class Writer:
             try:
                 if before is None:
                     check_fork(submission, self._store)
-                    submission = submission._replace(content=self._seal(submission.content))  # noqa: PLW2901
+                    submission = self._sealed(submission)  # noqa: PLW2901
                 else:
                     check_repeat(submission, before if isinstance(before, Key) else before[0], digest)
             except Refused as refusal:
@@ -198,7 +198,12 @@ class Writer:
     def _first_answer(self, known: Known) -> Answer:
         """The answer to a submission that is recorded or on its way, for who repeats it."""
         answer = read_answer(self._store, known) if isinstance(known, Key) else known[1]
-        return answer._replace(repeated=True)
+        return msgspec.structs.replace(answer, repeated=True)
+
+    def _sealed(self, submission: Submission) -> Submission:
+        """The submission without personal data."""
+        content = self._seal(submission.content)
+        return submission if content is submission.content else msgspec.structs.replace(submission, content=content)
 
     def _pend(self, submission: Submission, digest: bytes, answer: Answer) -> Key:
         """Remember a decided submission until it is durable."""
@@ -209,7 +214,9 @@ class Writer:
     def answer(self, actor: str, command_id: str) -> Answer | None:
         """What a recorded submission was answered, from its facts; None where there was none."""
         known = self._store.keys([(actor, command_id)])
-        return read_answer(self._store, known[actor, command_id])._replace(repeated=True) if known else None
+        if not known:
+            return None
+        return msgspec.structs.replace(read_answer(self._store, known[actor, command_id]), repeated=True)
 
     def _taken(self, answers: list[Answer | Refused], keys: list[Key]) -> Decided:
         """What was decided, as the commit that it becomes."""

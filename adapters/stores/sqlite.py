@@ -33,8 +33,7 @@ STREAM: Final = "journal"
 APPLICATION_ID: Final = 0x53515331  # "SQS1" in the file's header says whose it is
 READ_AT_ONCE: Final = 64  # a page can be several megabytes
 READ_FIRST: Final = 4  # most who ask for one group of records read no further
-ROWS_AT_ONCE: Final = 1024  # of spans
-PORTIONS: Final = (1024, 256, 64, 16, 4, 1)
+ROWS_AT_ONCE: Final = 4_096  # of five values: SQLite takes 32,766 in a statement
 READ_ONLY: Final = "?mode=ro"
 PRAGMAS: Final = ("PRAGMA synchronous=FULL", "PRAGMA cache_size=-65536", "PRAGMA wal_autocheckpoint=4000")
 
@@ -45,6 +44,11 @@ CREATE TABLE IF NOT EXISTS submissions (
 ) WITHOUT ROWID
 """
 
+
+WANTED: Final = """
+WITH wanted (actor, command_id) AS (VALUES {}) SELECT s.* FROM wanted CROSS JOIN submissions s USING (actor, command_id)
+"""
+"""A join in this order, which looks each up by its key; with IN, SQLite reads the whole table instead."""
 
 MARKS_TABLE: Final = """
 CREATE TABLE IF NOT EXISTS backup_marks (position INTEGER PRIMARY KEY, head BLOB, at_ns INTEGER)
@@ -102,11 +106,10 @@ class JournalRecorder(SQLiteApplicationRecorder):
             [(e.originator_id, e.originator_version, e.topic, e.state) for e in stored_events],
         )
         positions = [event.originator_version for event in stored_events]
-        c.executemany(
-            "INSERT INTO spans VALUES (?,?,?)", [(at, *span) for at, span in zip(positions, spans, strict=True)]
-        )
-        for some in portions(keys):
-            c.execute(f"INSERT INTO submissions VALUES {values(len(some), 5)}", flat(some))
+        placed = [(position, *span) for position, span in zip(positions, spans, strict=True)]
+        for table, width, rows in (("spans", 3, placed), ("submissions", 5, keys)):
+            for some in portions(rows):
+                c.execute(f"INSERT INTO {table} VALUES {values(len(some), width)}", flat(some))
         return positions
 
 
@@ -195,7 +198,7 @@ class SQLiteStore:
         found: list[Key] = []
         with coded(self.path):
             for some in portions(names):
-                asked = f"SELECT * FROM submissions WHERE (actor, command_id) IN (VALUES {values(len(some), 2)})"
+                asked = WANTED.format(values(len(some), 2))
                 found += map(Key._make, self._lookups.execute(asked, flat(some)))
         return {(key.actor, key.command_id): key for key in found}
 
@@ -257,18 +260,15 @@ def decoded(text: bytes) -> str:
 
 
 def portions(rows: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    """Rows in as few portions as a few sizes allow, so that statements stay the same and are prepared once.
+    """Rows in portions for one statement each.
 
-    Many rows a statement: between two statements, or rows of `executemany`, another thread takes the interpreter.
+    Not `executemany`: at every row of it another thread takes the interpreter, and gives it back after a while.
     """
-    at = 0
-    for size in PORTIONS:
-        while len(rows) - at >= size:
-            yield rows[at : at + size]
-            at += size
+    for at in range(0, len(rows), ROWS_AT_ONCE):
+        yield rows[at : at + ROWS_AT_ONCE]
 
 
-@functools.cache
+@functools.lru_cache(maxsize=1024)
 def values(count: int, width: int) -> str:
     """Placeholders of so many rows."""
     return ",".join([f"({','.join('?' * width)})"] * count)

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from ledger.compiled import kernel
+from ledger.compiled import short_kernel
 from ledger.tables import Array
 
 BLOCK: Final = np.uint64(128)
@@ -31,6 +31,7 @@ class Plan(NamedTuple):
     moves: tuple[Moves, ...]
     others: tuple[tuple[str, int], ...]  # columns that numpy moves, and the bytes before them for each fact
     row_size: int  # bytes of a fact in a page
+    dense: bool  # whether a row holds its columns without gaps between them
 
 
 @functools.lru_cache(maxsize=1024)
@@ -54,12 +55,15 @@ def plan_of(dtype: Any) -> Plan:
             offsets = np.array([dtype.fields[name][1] // size for name in names], np.int64)
             moves.append(Moves(word, offsets, np.array([begins[name] for name in names], np.int64)))
             moved |= set(names)
-    return Plan(tuple(moves), tuple((name, begin) for name, begin in begins.items() if name not in moved), before)
+    others = tuple((name, begin) for name, begin in begins.items() if name not in moved)
+    return Plan(tuple(moves), others, before, all(dtype.fields[name][1] == begin for name, begin in begins.items()))
 
 
-def encode_columns(rows: Array) -> bytearray:
+def encode_columns(rows: Array) -> bytes | bytearray:
     """The columns of contiguous rows, one after the other, as the body of a page."""
     plan, count = plan_of(rows.dtype), len(rows)
+    if count == 1 and plan.dense:  # as a command that comes alone leaves them
+        return rows.tobytes()[: plan.row_size]
     body = bytearray(count * plan.row_size)
     for moves in plan.moves:
         size = moves.word.itemsize
@@ -87,7 +91,7 @@ def fill_rows(dtype: Any, pages: Sequence[tuple[int, bytes]]) -> Array:
     return rows
 
 
-@kernel
+@short_kernel
 def gather_words(into: Any, source: Any, offsets: Any, begins: Any) -> None:
     """Fill columns from rows, some rows at a time: they stay in the processor's cache from column to column."""
     rows, width, words = np.uint64(source.shape[0]), np.uint64(source.shape[1]), source.reshape(-1)
@@ -101,7 +105,7 @@ def gather_words(into: Any, source: Any, offsets: Any, begins: Any) -> None:
         start = end
 
 
-@kernel
+@short_kernel
 def spread_words(into: Any, source: Any, offsets: Any, begins: Any) -> None:
     """Fill rows from columns, likewise."""
     rows, width, words = np.uint64(into.shape[0]), np.uint64(into.shape[1]), into.reshape(-1)

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from msgspec.structs import replace
 from pyarrow import ipc
 
 import shuiquan
@@ -27,7 +29,7 @@ from ledger import facts
 from ledger.audit import verify
 from ledger.feed import Told
 from ledger.journal.records import parse
-from ledger.journal.store import Entry, Key
+from ledger.journal.store import Entry, Key, Span
 from ledger.rows import MISSING, READINGS, TRADES
 from shuiquan import Code, Refused
 from shuiquan.exchange import Exchange
@@ -149,14 +151,14 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self.kept: list[Entry] = []
-        self.spans: list[tuple[int, int]] = []
+        self.lasts: list[int] = []
         self.keys: list[Key] = []
 
     def append(self, after: int, entries: Any, spans: Any, keys: Any) -> None:
         """Add records."""
         assert after == len(self.kept)
         self.kept += [Entry(after + at, *entry) for at, entry in enumerate(entries, start=1)]
-        self.spans += spans
+        self.lasts += [last for _, last in spans]
         self.keys += keys
 
     def entries(self, after: int = 0) -> Iterator[Entry]:
@@ -165,7 +167,16 @@ class MemoryStore:
 
     def last_seq(self, position: int) -> int:
         """The highest number up to a position."""
-        return max(last for _, last in self.spans[:position])
+        return max(self.lasts[:position])
+
+    def all_keys(self) -> AbstractContextManager[Iterator[Key]]:
+        """The keys in order."""
+        return nullcontext(iter(sorted(self.keys, key=lambda key: key.first_seq)))
+
+    def spans(self) -> Iterator[Span]:
+        """The span of every record."""
+        headers = [parse(*entry[::2]).header for entry in self.kept]
+        return (Span(at, header.first_seq, header.last_seq) for at, header in enumerate(headers, start=1))
 
     def head(self) -> Entry | None:
         """The last record."""
@@ -179,7 +190,7 @@ def test_a_journal_goes_into_any_store(exported: Path, ledger: Path) -> None:
     assert verify(store) == verified(ledger)
     with database(ledger) as file:
         assert sorted(store.keys) == sorted(file.execute("SELECT * FROM submissions"))
-        assert store.spans == file.execute("SELECT first_seq, last_seq FROM spans ORDER BY position")
+        assert list(store.spans()) == file.execute("SELECT * FROM spans ORDER BY position")
     with pytest.raises(Refused) as caught:
         import_journal([exported], store)
     assert caught.value.code == Code.LEDGER_EXISTS
@@ -191,7 +202,7 @@ def test_a_ledger_made_of_an_export_goes_on(exported: Path, ledger: Path, tmp_pa
     (repeated,) = again.exchange.submit_many([random_script(81, 1)[0][1]])
     assert repeated.repeated  # type: ignore[union-attr] - an answer
     for world in (again, other):
-        play(world, [(at_ns, one._replace(command_id=f"on-{one.command_id}")) for at_ns, one in random_script(82, 8)])
+        play(world, [(at_ns, replace(one, command_id=f"on-{one.command_id}")) for at_ns, one in random_script(82, 8)])
     again.check()
     assert facts_hash(again.exchange) == facts_hash(other.exchange)
     again.exchange.close()
@@ -201,7 +212,7 @@ def test_a_ledger_made_of_an_export_goes_on(exported: Path, ledger: Path, tmp_pa
 def test_exports_that_continue_each_other_make_one_ledger(ledger: Path, tmp_path: Path) -> None:
     world = resumed(copied(ledger, tmp_path / "ledger.db"))
     first = world.exchange.export(tmp_path / "first")
-    play(world, [(at_ns, one._replace(command_id=f"on-{one.command_id}")) for at_ns, one in random_script(83, 12)])
+    play(world, [(at_ns, replace(one, command_id=f"on-{one.command_id}")) for at_ns, one in random_script(83, 12)])
     second = world.exchange.export(tmp_path / "second", from_position=first.to_position + 1, file_format="arrow")
     assert (second.previous, second.first_seq) == (first.head, first.last_seq + 1)
     found = shuiquan.import_journal([tmp_path / "first", tmp_path / "second"], tmp_path / "again.db")

@@ -1,4 +1,4 @@
-"""A writer that is killed while it makes a ledger, or between the personal data and the facts that refer to them."""
+"""A process that is killed while it makes a ledger or a snapshot, or between personal data and facts about them."""
 
 import signal
 from pathlib import Path
@@ -12,8 +12,9 @@ from tests.faults.calls import FILE_CALLS, SOCKET_CALLS, Call
 from tests.faults.server import ForkServer
 from tests.faults.supervisor import Run, kills
 from tests.stores.homes import Databases, Place, copied, released
-from tests.stores.ledgers import facts_hash, resumed
+from tests.stores.ledgers import facts_hash, resumed, verified
 from tests.stores.test_parties import PERSONS, REGISTER, kept
+from tests.stores.test_snapshots import go_on, names, opened, positions
 from tests.world import BUREAU
 
 
@@ -78,3 +79,29 @@ def test_a_crash_between_register_and_journal_loses_nobody(
     assert answer.repeated == recorded
     assert {code: world.exchange.person(code) for code in PERSONS} == PERSONS
     world.exchange.close()
+
+
+@pytest.mark.parametrize(("file", "renamed"), [(".partial", False), (".snapshots", True)])
+def test_a_process_killed_while_it_writes_a_snapshot_leaves_a_whole_one_or_none(
+    server: ForkServer, populated: Path, tmp_path: Path, file: str, renamed: bool
+) -> None:
+    path = copied(populated, tmp_path / "ledger.db")
+    world = resumed(path)
+    for seed in (31, 32, 33):
+        world.exchange.snapshot()
+        go_on(world, seed)
+    world.exchange.close()
+    truth, before = verified(path), positions(path)
+
+    def act(run: Run, call: Call) -> bool:
+        if call.name != "fsync" or not call.file.endswith(file):
+            return False
+        run.kill()
+        return True
+
+    assert Run(server, act, str(path), name="snapshot", path=str(path), calls=FILE_CALLS).finish() == -signal.SIGKILL
+    assert len([name for name in names(path) if name.endswith(".snapshot")]) == len(before) + renamed
+    assert opened(path) == (truth.state_hash, truth.records)
+    with shuiquan.open(path, clock=Clock()) as exchange:
+        exchange.snapshot()
+    assert positions(path) == [before[-1], truth.records], "what a killed process left is still there"

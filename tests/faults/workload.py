@@ -182,6 +182,13 @@ def register(control: int, path: str, calls: Sequence[str]) -> None:
         exchange.submit(REGISTER, command_id="register", **BUREAU)
 
 
+def snapshot(control: int, path: str, calls: Sequence[str]) -> None:
+    """Write a snapshot beside whoever writes the ledger."""
+    be_supervised(control, calls)
+    with shuiquan.open(path, readonly=True) as exchange:
+        exchange.snapshot()
+
+
 def follow(control: int, path: str, last_seq: int) -> None:
     """Follow the facts of a ledger until one is told; say the position and number of each."""
     with shuiquan.open(path, readonly=True) as exchange:
@@ -209,6 +216,7 @@ JOBS: Final[dict[str, Callable[..., None]]] = {
     "ask": ask,
     "make": make,
     "register": register,
+    "snapshot": snapshot,
     "write_on_a_small_disk": write_on_a_small_disk,
     "fill_and_free": fill_and_free,
 }
