@@ -5,7 +5,7 @@ CORE := .venv/.installed-core
 FULL := .venv/.installed-workshop
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test campaign lint types bench clean
+.PHONY: help demo test campaign soak lint types bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -18,6 +18,9 @@ test: $(FULL) ## run the whole test suite, the linters and the type checker
 
 campaign: $(FULL) ## long randomised campaigns: crashes, books, whole-ledger properties
 	$(BIN)/python -m pytest -m campaign --hypothesis-profile=campaign
+
+soak: $(FULL) ## millions of facts with a constant live state: a table of facts, live orders and memory
+	$(BIN)/python -m tests.soak
 
 lint: $(FULL) ## ruff, formatting, and the arrows between the rooms
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports

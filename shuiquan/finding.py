@@ -21,6 +21,7 @@ from projections.places import (
     SEQ,
     TIME,
     Wanted,
+    places,
     select,
 )
 
@@ -98,8 +99,8 @@ def groups(store: Store, views: Views, what: Wanted) -> Iterator[Decoded]:
     """
     low, high = bounds(views, what)
     if what.named:
-        places = set.intersection(*(positions(views, one) for one in what.named))
-        found = (segment_at(store, place) for place in sorted(places) if low <= place <= high)
+        met = set.intersection(*(positions(views, one) for one in what.named))
+        found = (segment_at(store, place) for place in sorted(met) if low <= place <= high)
     else:
         found = (decoded for decoded in segments_after(store, low - 1))
     for decoded in found:
@@ -124,7 +125,8 @@ def positions(views: Views, one: Any) -> set[int]:
     """Positions of the groups that name any of some numbers."""
     found: set[int] = set()
     for what, numbers in one.items():
-        found |= {row["position"] for row in views.select(NAMED_QUERY, [what, json.dumps(sorted(numbers))])}
+        for row in views.select(NAMED_QUERY, [what, json.dumps(sorted(numbers))]):
+            found |= places(row["block"], row["begins"])
         if what == ORDER:  # where it was entered: its id is the number of that fact
             found |= {place(views, SEQ, number) for number in numbers}
     return found - {0}

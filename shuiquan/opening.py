@@ -6,9 +6,9 @@ from pathlib import Path
 
 from adapters.audit.files import AUDIT_FILES
 from adapters.audit.notary import Notary
+from adapters.stores.lockfile import take_lock
 from adapters.stores.parties import PartyRegister
 from adapters.stores.snapshots import Snapshots
-from adapters.stores.sqlite import take_lock
 from adapters.stores.views import Views
 from ledger.codes import Code, Refused
 from ledger.forks import Fork, fork_submission, refuse_copy

@@ -1,4 +1,4 @@
-"""What all tests share: Hypothesis profiles and a fresh world a test."""
+"""What all tests share: Hypothesis profiles, a fresh world a test, a server, and a ledger to copy in both stores."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,6 +7,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from bench.server import PostgresServer
+from tests.ledger.scripts import random_script
+from tests.stores.homes import Database, Databases
+from tests.stores.ledgers import filled
 from tests.world import World
 
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
@@ -28,3 +31,27 @@ def postgres() -> Iterator[PostgresServer]:
     server = PostgresServer()
     yield server
     server.remove()
+
+
+@pytest.fixture(scope="session")
+def populated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A closed ledger with holders, meters, open markets and a few submissions."""
+    path = tmp_path_factory.mktemp("populated") / "ledger.db"
+    filled(path, random_script(70, 6)).exchange.close()
+    return path
+
+
+@pytest.fixture(scope="session")
+def populated_database(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Database:
+    """The same in a database."""
+    made = Database.of(postgres, postgres.create(), tmp_path_factory.mktemp("populated") / "beside")
+    filled(made, random_script(70, 6)).exchange.close()
+    return made
+
+
+@pytest.fixture
+def databases(postgres: PostgresServer, tmp_path: Path, populated_database: Database) -> Iterator[Databases]:
+    """Places for ledgers on the server, gone afterwards."""
+    made = Databases(postgres, tmp_path, populated_database)
+    yield made
+    made.drop()

@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from ledger.codes import Code, Refused
+
 SALT, SIGNING, NEXT_SIGNING, TREE = ".salt", ".signing", ".signing-next", ".tree"
 AUDIT_FILES = (SALT, SIGNING, NEXT_SIGNING, TREE)
 
@@ -38,3 +40,11 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def write_out(path: Path, content: bytes) -> None:
+    """Write a file that was asked for. Raises Refused (FILE_NOT_WRITTEN)."""
+    try:
+        write_whole(path, content)
+    except OSError as problem:
+        raise Refused(Code.FILE_NOT_WRITTEN, "file", str(path), str(problem)) from None

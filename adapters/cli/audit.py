@@ -1,30 +1,27 @@
 """Commands of the audit: for the bureau that seals its ledger, and for whoever checks it without trusting it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from cyclopts import App, Parameter
 from rich.markup import escape
 
-from adapters.audit.files import write_whole
+from adapters.audit.files import write_out
 from adapters.audit.sink import FolderSink, read_text
+from adapters.cli.evidence import NO_SEALS, Key, Seals, files
 from adapters.cli.options import Json, Ledger
 from adapters.cli.product import Product
 from adapters.cli.show import console, print_json, progress_bar
-from ledger.audit import Evidence, Verification
+from ledger.audit import Verification
 from ledger.audit.check_proof import InvalidProof, check, read_proof
-from ledger.audit.checkpoints import follow, open_checkpoint
-from ledger.audit.notes import check_key
-from ledger.audit.receipts import open_receipt
 from ledger.audit.witness import newcomer, parse_kept, witnessed
 from ledger.codes import Code, Refused
 from ledger.units import show_m3, show_yuan
 
 Sink = Annotated[Path, Parameter(name="--sink", help="folder of the checkpoints, outside the ledger")]
-Files = Annotated[Sequence[Path], Parameter(negative="", show_default=False)]
-Key = Annotated[str, Parameter(name="--key", help="verifier key NAME+ID+BASE64, as the bureau published it")]
+Receipts = Annotated[Sequence[Path], files("look for the submission of this receipt")]
 
 
 def add_audit(app: App, product: Product) -> None:
@@ -38,61 +35,18 @@ def add_verification(app: App, product: Product) -> None:
     """The command that reads a whole ledger."""
 
     @app.command(name="verify")
-    def verify(
-        *, ledger: Ledger, sink: Sink | None = None, checkpoint: Files = (), receipt: Files = (),
-        key: Key = "", json: Json = False,
-    ) -> None:  # fmt: skip
+    def verify(*, ledger: Ledger, seals: Seals = NO_SEALS, receipt: Receipts = (), json: Json = False) -> None:
         """Check chain, numbering, sums and caps of every fact, and what was sealed and promised. 核验账本。
 
         Example: shuiquan audit verify --ledger out/yongchuan.db
-
-        Parameters
-        ----------
-        sink
-            Compare with every checkpoint in this folder.
-        checkpoint
-            Compare with the checkpoint in this file.
-        receipt
-            Look for the submission of this receipt.
         """
-        evidence = read_evidence(sink, checkpoint, receipt, key)
+        evidence = seals.evidence(receipt)
         with progress_bar("核验 verifying") as done:
             found = product.verify(ledger, lambda _, seq: done(seq), evidence)
         if json:
             print_json(found._asdict())
         else:
             print_verification(found)
-
-
-def read_evidence(sink: Path | None, checkpoints: Sequence[Path], receipts: Sequence[Path], key: str) -> Evidence:
-    """What is held against a ledger, its signatures verified. Raises Refused as `follow` and `open_receipt` do."""
-    if not (sink or checkpoints or receipts):
-        return Evidence()
-    if not key:
-        raise Refused(Code.KEY_INVALID, "key", key, "--key with the verifier key that the bureau published")
-    keys = [check_key(key)]
-    followed = list(follow(FolderSink(sink).files(), key)) if sink else []
-    if sink and not followed:
-        raise Refused(Code.SINK_FAILED, "sink", str(sink), "a folder with checkpoints")
-    keys += [one.checkpoint.next_key for one in followed if one.checkpoint.next_key]
-    marks = {
-        position: mark for one in followed for position, mark in enumerate(one.sealed.marks, one.sealed.first_position)
-    }
-    sealed = [one.checkpoint for one in followed]
-    sealed += [by_any(open_checkpoint, read_text(path), keys) for path in checkpoints]
-    promised = [by_any(open_receipt, read_text(path), keys) for path in receipts]
-    return Evidence(b"", sealed, marks, promised)
-
-
-def by_any(opened: Any, note: str, keys: Iterable[str]) -> Any:
-    """A note signed by one of several keys, the newest tried first. Raises Refused as with the first of all."""
-    refusal: Refused | None = None
-    for key in list(keys)[::-1]:
-        try:
-            return opened(note, key)
-        except Refused as refused:
-            refusal = refused
-    raise refusal or Refused(Code.KEY_INVALID, "key", "", "at least one")
 
 
 def add_sealing(app: App, product: Product) -> None:
@@ -214,14 +168,6 @@ def add_outside(app: App) -> None:
         console.print(f"✓ {escape(shown['origin'])}  {shown['topic']}  seq {shown['seq']} / {shown['size']}")
         for name, value in shown["fields"].items():
             console.print(f"  {name:<18} {escape(str(value))}", soft_wrap=True)
-
-
-def write_out(path: Path, content: bytes) -> None:
-    """Write a file that was asked for. Raises Refused (FILE_NOT_WRITTEN)."""
-    try:
-        write_whole(path, content)
-    except OSError as problem:
-        raise Refused(Code.FILE_NOT_WRITTEN, "file", str(path), str(problem)) from None
 
 
 def print_verification(found: Verification) -> None:

@@ -3,7 +3,7 @@
 from cyclopts import App
 from rich.markup import escape
 
-from adapters.cli.audit import Files, Key, Sink, read_evidence
+from adapters.cli.evidence import NO_SEALS, Seals
 from adapters.cli.options import Flag, Json, Ledger
 from adapters.cli.product import Product
 from adapters.cli.show import console, print_json, progress_bar
@@ -13,11 +13,10 @@ def add_repetition(app: App, product: Product) -> None:
     """Replay and rematch."""
 
     @app.command(name="replay")
-    def replay(
-        *, ledger: Ledger, from_snapshot: Flag = False, sink: Sink | None = None, checkpoint: Files = (),
-        key: Key = "", json: Json = False,
-    ) -> None:  # fmt: skip
+    def replay(*, ledger: Ledger, from_snapshot: Flag = False, seals: Seals = NO_SEALS, json: Json = False) -> None:
         """Post every fact again under watch: figures, sums, balances and caps at each one. 逐条重放核验。
+
+        At each checkpoint that it is given it compares state hashes and walks all accounts.
 
         Example: shuiquan audit replay --ledger out/yongchuan.db
 
@@ -25,12 +24,8 @@ def add_repetition(app: App, product: Product) -> None:
         ----------
         from_snapshot
             Start from the newest snapshot instead of the first fact.
-        sink
-            Compare state hashes with the checkpoints in this folder, with a full walk at each.
-        checkpoint
-            The same with the checkpoint in this file.
         """
-        checkpoints = read_evidence(sink, checkpoint, (), key).checkpoints
+        checkpoints = seals.evidence().checkpoints
         with progress_bar("重放 replaying", product.facts(ledger)) as done:
             found = product.replay(ledger, lambda _, seq: done(seq), checkpoints, from_snapshot=from_snapshot)
         if json:

@@ -8,8 +8,9 @@ import msgspec
 from cyclopts import App, Parameter
 from rich.markup import escape
 
+from adapters.audit.files import write_out
 from adapters.audit.sink import read_text
-from adapters.cli.audit import Key, write_out
+from adapters.cli.evidence import Key
 from adapters.cli.options import Json, Ledger
 from adapters.cli.product import Product
 from adapters.cli.show import Cell, console, print_json, print_table, progress_bar

@@ -17,8 +17,9 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from adapters.stores.lockfile import take_lock
 from adapters.stores.snapshots import sync_folder
-from adapters.stores.sqlite import MARKS_TABLE, SQLiteStore, prepare, take_lock
+from adapters.stores.sqlite import MARKS_TABLE, SQLiteStore, prepare
 from ledger.codes import Code, Refused
 from ledger.replay import Progress, verify_chain
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from adapters.stores.sqlite import SQLiteStore, take_lock
+from adapters.stores.lockfile import take_lock
+from adapters.stores.sqlite import SQLiteStore
 from ledger.codes import Code, Refused
 
 BESIDE = ("", "-wal", "-shm", ".lock", ".head")

@@ -34,10 +34,11 @@ from adapters.stores.postgres_server import (
     open_session,
 )
 from ledger.codes import Code, Refused
-from ledger.journal.store import Entry, ForkDue, Key
+from ledger.journal.store import Entry, ForkDue, Key, Span
 
 STREAM: Final = "journal"
 READ_AT_ONCE: Final = 64  # a page can be several megabytes
+ROWS_AT_ONCE: Final = 1024  # of the tables for look-up
 
 TABLES: Final = (
     "CREATE TABLE shuiquan.layout (version integer PRIMARY KEY)",
@@ -197,7 +198,7 @@ class PostgresStore:
         Raises Refused: LEDGER_LOCKED, LEDGER_MISSING, STORE_NOT_OURS, LAYOUT_UNKNOWN, SERVER_UNREACHABLE,
         DATABASE_MISSING, LOGIN_REFUSED, ENCODING_NOT_UTF8, NOT_DURABLE, SERVER_READS_ONLY.
         """
-        self._name = address.name
+        self._address = address
         session = open_session(address) if writable else connect(address)
         readers = Readers(address)
         try:
@@ -215,7 +216,7 @@ class PostgresStore:
             readers.close()
             end(session)
             if isinstance(problem, psycopg.OperationalError | PersistenceError):  # it went away meanwhile
-                raise Refused(Code.SERVER_UNREACHABLE, "ledger", self._name, one_line(problem)) from problem
+                raise Refused(Code.SERVER_UNREACHABLE, "ledger", self._address.name, one_line(problem)) from problem
             raise
         if not writable:
             session.close()
@@ -293,6 +294,31 @@ class PostgresStore:
         made = [Key(actor.decode(), command_id.decode(), *rest) for actor, command_id, *rest in found]
         return {(key.actor, key.command_id): key for key in made}
 
+    @contextmanager
+    def all_keys(self) -> Iterator[Iterator[Key]]:
+        """Every key there is now, in order of `first_seq`, sorted by the server."""
+        with (
+            self._reached(),
+            connect(self._address) as connection,
+            connection.transaction(),
+            connection.cursor("keys", binary=True, row_factory=tuple_row) as cursor,
+        ):
+            cursor.itersize = ROWS_AT_ONCE
+            connection.patience_s = None  # however long it takes to sort them
+            cursor.execute("SELECT * FROM shuiquan.submissions ORDER BY first_seq")
+            yield (Key(decoded(actor), decoded(command_id), *rest) for actor, command_id, *rest in cursor)
+
+    def spans(self) -> Iterator[Span]:
+        """The span of every record, in order of position."""
+        after = -(2**63)
+        while True:
+            asked = "SELECT * FROM shuiquan.spans WHERE position > %s ORDER BY position LIMIT %s"
+            rows = [Span(*row) for row in self._select(asked, after, ROWS_AT_ONCE)]
+            if not rows:
+                return
+            yield from rows
+            after = rows[-1].position
+
     def close(self) -> None:
         """Close all connections and let the next writer in."""
         self._head_file.close()
@@ -301,11 +327,22 @@ class PostgresStore:
             self._writer.datastore.close()
 
     def _select(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
-        try:
+        with self._reached():
             found: list[tuple[Any, ...]] = self._reader.select(statement, *parameters)
-        except (InterfaceError, OperationalError) as problem:
-            raise Refused(Code.SERVER_UNREACHABLE, "ledger", self._name, one_line(problem)) from problem
         return found
+
+    @contextmanager
+    def _reached(self) -> Iterator[None]:
+        """Raise Refused (SERVER_UNREACHABLE) where the server goes away within the block."""
+        try:
+            yield
+        except (InterfaceError, OperationalError, psycopg.OperationalError) as problem:
+            raise Refused(Code.SERVER_UNREACHABLE, "ledger", self._address.name, one_line(problem)) from problem
+
+
+def decoded(text: bytes) -> str:
+    """A text of a table, whatever somebody wrote there."""
+    return text.decode(errors="surrogateescape")
 
 
 def columns_of(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, quote, urlencode
 import psycopg
 from platformdirs import user_data_path
 from psycopg import pq
+from psycopg.abc import RV, PQGen
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from ledger.codes import Code, Refused
@@ -27,6 +28,9 @@ DEFAULTS: Final = {
     "keepalives_idle": "15", "keepalives_interval": "5", "keepalives_count": "3", "tcp_user_timeout": "30000",
 }  # fmt: skip
 """Settings that an address may change: a server that is gone is noticed within half a minute."""
+
+PATIENCE_S: Final = 60
+"""So long an answer may take. The network does not notice a server that is there and does nothing."""
 
 SESSION: Final = (
     # remote_apply promises more than on, and stays
@@ -48,17 +52,39 @@ class Address(NamedTuple):
     settings: dict[str, str]  # of libpq, among them the password
     name: str
     beside: Path  # the files beside the ledger begin with this
+    patience_s: int = PATIENCE_S
 
     def __repr__(self) -> str:
         """The name alone."""
         return self.name
 
 
+class Connection(psycopg.Connection[Any]):
+    """A connection that gives up when the server does not answer in time: what it asked for may have been done."""
+
+    patience_s: int | None = None
+
+    def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
+        """Wait as long as a caller says, or as this connection does, which is closed where that is not enough.
+
+        Also ends what libpq waits for when it could not send: it hopes that the server will say why.
+        """
+        try:
+            return super().wait(gen, interval, timeout or self.patience_s)
+        except psycopg.OperationalError as problem:
+            if timeout or self.pgconn.transaction_status != pq.TransactionStatus.ACTIVE:
+                raise
+            self.pgconn.finish()
+            rule = f"no answer within {self.patience_s} s; answer_timeout in the address changes it"
+            raise psycopg.OperationalError(rule) from problem
+
+
 def parse_address(url: str) -> Address:
     """The parts of `postgresql://user@host:port/database?setting=value&files=path`.
 
     `files` is ours: where the files beside the ledger begin, such as `/srv/shuiquan/district`; without it they lie in
-    the user's data folder under a name made of database, host and port. All other settings are those of libpq.
+    the user's data folder under a name made of database, host and port. `answer_timeout` is ours too: so many seconds
+    an answer may take. All other settings are those of libpq.
 
     Raises Refused (ADDRESS_INVALID), which shows nothing of the address, since a password may stand anywhere in it.
     """
@@ -68,12 +94,14 @@ def parse_address(url: str) -> Address:
         raise invalid("write the characters : / ? # @ % of a user or password as %3A %2F %3F %23 %40 %25")
     try:
         given = dict(parse_qsl(query, keep_blank_values=True, strict_parsing=True)) if query else {}
-        files = given.pop("files", "")
+        files, patience_s = given.pop("files", ""), int(given.pop("answer_timeout", PATIENCE_S))
         found = conninfo_to_dict(f"{place}?{urlencode(given, quote_via=quote)}")
     except (ValueError, psycopg.Error):
         raise invalid("postgresql://user@host:port/database, with settings of libpq behind a ?") from None
     defaults = {one.keyword.decode(): one.val.decode() for one in pq.Conninfo.get_defaults() if one.val}
     known = defaults | {name: str(value) for name, value in found.items()}
+    if patience_s < 1:
+        raise invalid("answer_timeout in seconds, at least 1")
     if "dbname" not in known or not re.fullmatch(r"[\d,]+", known["port"]):
         raise invalid("name a database, and a port of digits")
     host = known.get("host") or known.get("hostaddr", "")
@@ -81,7 +109,7 @@ def parse_address(url: str) -> Address:
     beside = user_data_path("shuiquan") / quote(f"{known['dbname']}@{host}-{known['port']}", safe="@")
     name = f"postgresql://{known.get('user', '')}@{host}:{known['port']}/{known['dbname']}"
     settings = DEFAULTS | known | {"client_encoding": "UTF8"}
-    return Address(settings, name, Path(files).absolute() if files else beside)
+    return Address(settings, name, Path(files).absolute() if files else beside, patience_s)
 
 
 def invalid(rule: str) -> Refused:
@@ -89,18 +117,20 @@ def invalid(rule: str) -> Refused:
     return Refused(Code.ADDRESS_INVALID, "ledger", "postgresql://…", rule)
 
 
-def connect(address: Address, **settings: str) -> psycopg.Connection[Any]:
+def connect(address: Address, **settings: str) -> Connection:
     """A connection that commits every statement.
 
     Raises Refused: SERVER_UNREACHABLE, DATABASE_MISSING, LOGIN_REFUSED.
     """
     wanted = address.settings | settings
     try:
-        return psycopg.connect("", autocommit=True, **wanted)  # type: ignore[arg-type]
+        connection = Connection.connect("", autocommit=True, **wanted)  # type: ignore[arg-type]
     except psycopg.OperationalError as problem:
         raise Refused(why(wanted), "ledger", address.name, one_line(problem)) from None
     except psycopg.Error as problem:
         raise Refused(Code.ADDRESS_INVALID, "ledger", address.name, one_line(problem)) from None
+    connection.patience_s = address.patience_s
+    return connection
 
 
 def why(settings: dict[str, str]) -> Code:
@@ -119,7 +149,7 @@ def one_line(problem: Exception) -> str:
     return " ".join(str(problem).split())
 
 
-def open_session(address: Address) -> psycopg.Connection[Any]:
+def open_session(address: Address) -> Connection:
     """The one session of a writer, with the writer's lock, which lives and ends with it.
 
     Raises Refused as `connect` does, and LEDGER_LOCKED, NOT_DURABLE, SERVER_READS_ONLY, ENCODING_NOT_UTF8.

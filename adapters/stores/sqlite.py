@@ -10,7 +10,7 @@ import hashlib
 import itertools
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,12 +22,12 @@ from eventsourcing.sqlite import (
     SQLiteCursor,
     SQLiteDatastore,
 )
-from filelock import FileLock, Timeout
 
 from adapters.stores.failures import coded, refusal
 from adapters.stores.headfile import HeadFile
+from adapters.stores.lockfile import LockFile
 from ledger.codes import Code, Refused
-from ledger.journal.store import RESTORED, Entry, ForkDue, Key
+from ledger.journal.store import RESTORED, Entry, ForkDue, Key, Span
 
 STREAM: Final = "journal"
 APPLICATION_ID: Final = 0x53515331  # "SQS1" in the file's header says whose it is
@@ -123,9 +123,7 @@ class SQLiteStore:
         Raises Refused: LEDGER_LOCKED, LEDGER_MISSING, STORE_NOT_OURS; here and later STORE_FAILED, STORE_DAMAGED.
         """
         self.path = path
-        self._lock = FileLock(f"{path}.lock", thread_local=False) if writable else None  # any thread may close
-        if self._lock:
-            lock(self._lock, path)
+        self._lock = LockFile(path) if writable else None
         try:
             prepare(path, writable=writable)
             self._datastore = JournalDatastore(str(path) if writable else f"{path.absolute().as_uri()}{READ_ONLY}")
@@ -150,11 +148,13 @@ class SQLiteStore:
         spans: Sequence[tuple[int, int]],
         keys: Sequence[Key],
     ) -> None:
-        """Add records behind a position in one durable transaction. Raises Refused (COMMIT_FAILED)."""
+        """Add records behind a position in one durable transaction. Raises Refused (COMMIT_FAILED, LEDGER_LOCKED)."""
         events = [
             StoredEvent(STREAM, after + offset, topic, state) for offset, (topic, state) in enumerate(entries, start=1)
         ]
         try:
+            if self._lock:
+                self._lock.check()
             self._recorder.insert_events(events, spans=spans, keys=keys)
         except (PersistenceError, sqlite3.Error) as problem:
             raise Refused(Code.COMMIT_FAILED, "position", after + 1, str(problem)) from problem
@@ -203,6 +203,34 @@ class SQLiteStore:
                 found += map(Key._make, self._lookups.execute(asked, flat(some)))
         return {(key.actor, key.command_id): key for key in found}
 
+    @contextmanager
+    def all_keys(self) -> Iterator[Iterator[Key]]:
+        """Every key there is now, in order of `first_seq`.
+
+        SQLite sorts them into a table of this connection, a file of its own where they are many, so that no reader
+        stands in the way of the writer's log while they are read.
+        """
+        address = f"{self.path.absolute().as_uri()}{READ_ONLY}"
+        with coded(self.path), closing(sqlite3.connect(address, uri=True)) as connection:
+            connection.text_factory = decoded
+            connection.execute("CREATE TEMP TABLE keys AS SELECT * FROM main.submissions ORDER BY first_seq")
+            rows = connection.execute("SELECT * FROM keys ORDER BY rowid")
+            yield (Key(*row) for row in rows)
+
+    def spans(self) -> Iterator[Span]:
+        """The span of every record, in order of position."""
+        after = -(2**63)
+        while True:
+            with coded(self.path), self._datastore.transaction(commit=False) as cursor:
+                cursor.execute(
+                    "SELECT * FROM spans WHERE position > ? ORDER BY position LIMIT ?", (after, ROWS_AT_ONCE)
+                )
+                rows = [Span(*row) for row in cursor.fetchall()]
+            if not rows:
+                return
+            yield from rows
+            after = rows[-1].position
+
     def fork_due(self) -> ForkDue | None:
         """Whether this file is a copy from a backup, or lacks records of which the head file knows."""
         head, due = self.head(), self._head_file.fork_due(self)
@@ -227,6 +255,11 @@ class SQLiteStore:
         return tuple(row) if row else ()
 
 
+def decoded(text: bytes) -> str:
+    """A text of a table, whatever somebody wrote there."""
+    return text.decode(errors="surrogateescape")
+
+
 def portions(rows: Sequence[Any]) -> Iterator[Sequence[Any]]:
     """Rows in portions for one statement each.
 
@@ -245,28 +278,6 @@ def values(count: int, width: int) -> str:
 def flat(rows: Sequence[Sequence[Any]]) -> list[Any]:
     """The values of some rows, one after the other."""
     return list(itertools.chain.from_iterable(rows))
-
-
-def lock(file_lock: FileLock, path: Path) -> None:
-    """Take the writer's lock at once or raise Refused (LEDGER_LOCKED). The system drops it with its process."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        file_lock.acquire(blocking=False)
-    except Timeout:
-        raise Refused(
-            Code.LEDGER_LOCKED, "ledger", str(path), "one writer at a time; readers open it read-only"
-        ) from None
-
-
-@contextmanager
-def take_lock(path: Path) -> Iterator[None]:
-    """Hold the writer's lock of a ledger, there or not, for the time of a block. Raises Refused (LEDGER_LOCKED)."""
-    writer = FileLock(f"{path}.lock")
-    lock(writer, path)
-    try:
-        yield
-    finally:
-        writer.release()
 
 
 def prepare(path: Path, *, writable: bool) -> None:

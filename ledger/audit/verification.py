@@ -1,4 +1,7 @@
-"""Verification of a journal by somebody who trusts nobody: the chain, the numbering, and a fold of every fact."""
+"""Verification of a journal by somebody who trusts nobody: the chain, the numbering, and a fold of every fact.
+
+The tables for look-up beside the records are read along with them.
+"""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -9,6 +12,7 @@ import numpy as np
 
 from ledger.audit.checkpoints import Checkpoint, mark, origin
 from ledger.audit.leaves import leaf_hashes
+from ledger.audit.lookups import LookupCheck
 from ledger.audit.merkle import Tree
 from ledger.audit.receipts import Receipt, ReceiptCheck
 from ledger.codes import Code, Refused
@@ -55,27 +59,30 @@ def verify(store: Store, progress: Progress | None = None, evidence: Evidence = 
     """Check chain and numbering, fold all facts, compare with the evidence, and check what must hold afterwards.
 
     Raises Refused naming the first bad position (RECORD_DAMAGED, SEQUENCE_GAP, TOPIC_UNKNOWN, CHECKPOINT_DIFFERS,
-    JOURNAL_SHORTER), what does not hold (CONSERVATION_BROKEN, ABOVE_INDEX), or a broken promise (RECEIPT_OMITTED,
-    RECEIPT_DIFFERS).
+    JOURNAL_SHORTER) or the first wrong row of a table for look-up (LOOKUP_DIFFERS), what does not hold
+    (CONSERVATION_BROKEN, ABOVE_INDEX), or a broken promise (RECEIPT_OMITTED, RECEIPT_DIFFERS).
     """
     state, tree, receipts = State(), Tree(), ReceiptCheck(evidence.receipts)
     waiting = sorted(evidence.checkpoints, key=lambda one: one.position)
     if waiting and not evidence.salt_key:
         raise Refused(Code.KEY_INVALID, "salt", None, "NAME.salt beside the ledger: without it no root can be made")
     records, head = 0, GENESIS
-    stops = {one.position for one in waiting}
-    for group in joined(groups(read_chain(store, watch=partial(check_mark, evidence)), 1), stops):
-        facts = decoded(group)
-        if evidence.salt_key:
-            tree.extend(leaf_hashes(group, state.next_seq, facts.last_seq, evidence.salt_key))
-        replay(state, facts)
-        for page in facts.pages.get(SUBMISSIONS, ()):
-            receipts.look(page)
-        while waiting and facts.position >= waiting[0].position:
-            compare(waiting.pop(0), state, tree, facts)
-        records, head = facts.position, facts.digest
-        if progress:
-            progress(records, facts.last_seq)
+    with LookupCheck.of(store) as lookups:
+        stops = {lookups.position, *(one.position for one in waiting)}
+        for group in joined(groups(read_chain(store, watch=partial(check_mark, evidence)), 1), stops):
+            facts = decoded(group)
+            if evidence.salt_key:
+                tree.extend(leaf_hashes(group, state.next_seq, facts.last_seq, evidence.salt_key))
+            replay(state, facts)
+            for page in facts.pages.get(SUBMISSIONS, ()):
+                receipts.look(page)
+            while waiting and facts.position >= waiting[0].position:
+                compare(waiting.pop(0), state, tree, facts)
+            lookups.look(group, facts)
+            records, head = facts.position, facts.digest
+            if progress:
+                progress(records, facts.last_seq)
+        lookups.finish()
     for checkpoint in waiting:
         rule = f"checkpoint of {checkpoint.position} records, {checkpoint.size} facts"
         raise Refused(Code.JOURNAL_SHORTER, "position", records + 1, rule)

@@ -1,6 +1,7 @@
 """What the ledger asks of a store. Nothing above this line knows whether it is SQLite or another."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
 
@@ -10,6 +11,14 @@ class Key(NamedTuple):
     actor: str
     command_id: str
     content: bytes  # SHA-256 of its commands
+    first_seq: int
+    last_seq: int
+
+
+class Span(NamedTuple):
+    """Which facts a record holds, for look-up."""
+
+    position: int
     first_seq: int
     last_seq: int
 
@@ -75,6 +84,12 @@ class Store(Protocol):
 
     def keys(self, names: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Key]:
         """Those of many submissions, named by actor and command id, that were recorded."""
+
+    def all_keys(self) -> AbstractContextManager[Iterator[Key]]:
+        """Every key there is now, in order of `first_seq`, whatever a writer adds within the block."""
+
+    def spans(self) -> Iterator[Span]:
+        """The span of every record, in order of position."""
 
     def fork_due(self) -> ForkDue | None:
         """Whether this is a restored copy, or one that lacks records that were known: then it needs a fork first."""

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import pytest
 
 from adapters.audit.sink import FolderSink
-from adapters.cli.audit import read_evidence
+from adapters.cli.evidence import Seals
 from ledger.audit import Verification
 from ledger.audit.checkpoints import Checkpoint, follow
 from ledger.audit.witness import Kept, newcomer, witnessed
@@ -42,7 +42,7 @@ class Sealed(NamedTuple):
 
     def verify(self, *receipts: Path, checkpoints: tuple[Path, ...] = (), sink: bool = True) -> Verification:
         """What `audit verify` does."""
-        evidence = read_evidence(self.sink if sink else None, checkpoints, receipts, self.key)
+        evidence = Seals(self.sink if sink else None, checkpoints, self.key).evidence(receipts)
         return verify_ledger(self.ledger, None, evidence)
 
     def witnessed(self, kept: Kept | None = None) -> Kept:

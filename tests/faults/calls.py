@@ -16,15 +16,16 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 NUMBERS: Final = {
-    "x86_64": {"write": 1, "pwrite64": 18, "fsync": 74, "fdatasync": 75, "ftruncate": 77, "sendto": 44, "recvfrom": 45,
-               "seccomp": 317},
-    "aarch64": {"write": 64, "pwrite64": 68, "fsync": 82, "fdatasync": 83, "ftruncate": 46, "sendto": 206,
-                "recvfrom": 207, "seccomp": 277},
+    "x86_64": {"write": 1, "pread64": 17, "pwrite64": 18, "fsync": 74, "fdatasync": 75, "ftruncate": 77, "sendto": 44,
+               "recvfrom": 45, "seccomp": 317},
+    "aarch64": {"write": 64, "pread64": 67, "pwrite64": 68, "fsync": 82, "fdatasync": 83, "ftruncate": 46,
+                "sendto": 206, "recvfrom": 207, "seccomp": 277},
 }[platform.machine()]  # fmt: skip
 NAMES: Final = {number: name for name, number in NUMBERS.items()}
 WRITES: Final = ("write", "pwrite64")
 SYNCS: Final = ("fsync", "fdatasync")
 FILE_CALLS: Final = (*WRITES, *SYNCS, "ftruncate")
+READS: Final = ("pread64",)
 SOCKET_CALLS: Final = ("sendto", "recvfrom")
 
 NO_NEW_PRIVILEGES, SET_FILTER, NEW_LISTENER = 38, 1, 1 << 3

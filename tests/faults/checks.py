@@ -8,8 +8,8 @@ from tests.faults.workload import PAGE_FACTS, Step, answer_digest, stream, submi
 from tests.stores.homes import Place
 from tests.stores.ledgers import facts_hash, recorded, resumed, verified
 
-CLOSED = {"COMMIT_FAILED", "SERVER_UNREACHABLE", "STORE_FAILED"}
-"""How a commit fails: in writing, or in looking up a command id before anything is decided."""
+CLOSED = {"COMMIT_FAILED"}
+"""How a commit fails: in writing, in looking up a command id, or in reading the first answer to it."""
 
 
 class Ending(NamedTuple):
@@ -37,6 +37,8 @@ def undisturbed(place: Place, seed: int) -> Ending:
 def acknowledged(run: Run, ending: Ending) -> int:
     """So many steps a writer acknowledged, each as if undisturbed; it accepted nothing after a failure."""
     said = run.words("acknowledged")
+    for number, answers in run.words("repeated"):
+        assert answers == ending.answers[number]
     assert said == [[number, ending.answers[number]] for number in range(len(said))]
     assert not run.words("accepted"), "a writer went on after a failed commit"
     assert {code for (code,) in run.words("failed")} <= CLOSED

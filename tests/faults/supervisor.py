@@ -6,6 +6,7 @@ import os
 import select
 import signal
 import socket
+import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -28,7 +29,7 @@ class Run:
 
     def __init__(self, server: ForkServer, act: Act | None = None, about: str = "", **job: Any) -> None:
         """Start a writer. `act` is asked at each of its calls about a file whose name begins with `about`."""
-        self.process, self._control = server.fork(name="write", **job)
+        self.process, self._control = server.fork(**{"name": "write"} | job)
         self.calls: list[tuple[str, str]] = []
         self.said: list[Said] = []
         self._server, self._act, self._about, self._rest = server, act, about, b""
@@ -140,6 +141,20 @@ def fails(at: int, names: tuple[str, ...], error: int, *, for_good: bool) -> Act
     return act
 
 
+def fails_when_armed(names: tuple[str, ...], error: int, spared: int = 0) -> tuple[Act, threading.Event]:
+    """Fail its calls of these names for good once the event is set, a few `spared` at first."""
+    armed, left = threading.Event(), spared
+
+    def act(run: Run, call: Call) -> bool:
+        nonlocal left
+        if not armed.is_set() or call.name not in names:
+            return False
+        left -= 1
+        return left < 0 and run.fail(call, error)
+
+    return act, armed
+
+
 def shortens(at: int, share: float, *, full: bool) -> Act:
     """Carry out a part of its next write from the `at`-th call on; then the disk is `full`, or not."""
     cut = False
@@ -170,4 +185,4 @@ def meets(at: int, visit: Callable[[], None]) -> Act:
     return act
 
 
-__all__ = ["SYNCS", "WRITES", "Act", "Run", "fails", "kills", "meets", "shortens"]
+__all__ = ["SYNCS", "WRITES", "Act", "Run", "fails", "fails_when_armed", "kills", "meets", "shortens"]

@@ -1,6 +1,6 @@
 """Seeded faults of a writer on a PostgreSQL server: killed at a call, its answers lost, its session ended.
 
-What happens to the server itself in the middle of a commit stands in `tests/stores/test_postgres.py`.
+More of what happens to the server itself in the middle of a commit stands in `tests/stores/test_postgres.py`.
 """
 
 import errno
@@ -25,9 +25,18 @@ OPENING = 60
 
 KINDS: dict[str, Callable[[Chance, int], Act]] = {
     "killed_at_a_call": lambda _, at: kills(at),
+    "a_send_fails": lambda rng, at: fails(at, ("sendto",), int(rng.choice(BROKEN)), for_good=False),
+    "sends_fail_for_good": lambda rng, at: fails(at, ("sendto",), int(rng.choice(BROKEN)), for_good=True),
     "an_answer_is_lost": lambda _, at: fails(at, ("recvfrom",), errno.ECONNRESET, for_good=True),
 }
-SESSIONS = ("a_session_is_ended", "a_second_writer_comes")
+BROKEN = (errno.ECONNRESET, errno.EPIPE, errno.ETIMEDOUT)
+SESSIONS = (
+    "a_session_is_ended",
+    "a_second_writer_comes",
+    "killed_after_an_answer",
+    "killed_under_load",
+    "the_server_crashes",
+)
 
 Endings = Callable[[int], tuple[Ending, int]]
 
@@ -38,29 +47,36 @@ def strike(kind: str, seed: int, server: ForkServer, endings: Endings, place: Da
     stream = int(rng.integers(STREAMS))
     ending, _ = endings(stream)
     act = KINDS[kind](rng, int(rng.integers(2 * OPENING)))
-    run = Run(server, act, "socket:", path=str(place), seed=stream, calls=SOCKET_CALLS)
+    run = Run(server, act, "socket:", path=str(place.impatient), seed=stream, calls=SOCKET_CALLS, repeats=True)
     assert run.finish() in {0, -signal.SIGKILL}
     count = acknowledged(run, ending)
     check(released(place), ending, count)
 
 
 def strike_session(kind: str, seed: int, server: ForkServer, endings: Endings, place: Database) -> None:
-    """While a writer goes on, end its session, or try to open the ledger for writing."""
+    """While a writer goes on, end it, its session or its server, or try to open the ledger for writing."""
     rng = named(kind, seed)
     stream = int(rng.integers(STREAMS))
     ending, _ = endings(stream)
     number = int(rng.integers(len(ending.steps) - 1))
     run = Run(server, path=str(place), seed=stream)
-    run.until(lambda run: len(run.words("begun")) > number)
+    word = "acknowledged" if kind == "killed_after_an_answer" else "begun"
+    run.until(lambda run: len(run.words(word)) > number)
     if kind == "a_session_is_ended":
         terminate(place)
+    elif kind == "the_server_crashes":
+        place.server.crash()
+    elif kind.startswith("killed"):
+        run.kill()
     else:
         for _ in range(3):
             try:
                 shuiquan.open(place).close()
             except Refused as refusal:
                 assert refusal.code == Code.LEDGER_LOCKED  # noqa: PT017 - a writer that is done has let go
-    assert run.finish() == 0
+    assert run.finish() in ({0, -signal.SIGKILL} if kind.startswith("killed") else {0})
+    if kind == "the_server_crashes":
+        place.server.start()
     check(released(place), ending, acknowledged(run, ending))
 
 

@@ -5,7 +5,9 @@ A fault is a kind and a seed, which stand in the name of its test: `pytest -k 'a
 
 import errno
 import signal
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +16,12 @@ import pytest
 import shuiquan
 from ledger.audit import Verification
 from shuiquan import Code, Refused
-from tests.faults.calls import FILE_CALLS, SYNCS, WRITES
+from tests.faults import disks
+from tests.faults.calls import FILE_CALLS, READS, SYNCS, WRITES, Call
 from tests.faults.checks import Ending, acknowledged, check
 from tests.faults.conftest import STREAMS
 from tests.faults.server import ForkServer
-from tests.faults.supervisor import Act, Run, fails, kills, meets, shortens
+from tests.faults.supervisor import Act, Run, fails, fails_when_armed, kills, meets, shortens
 from tests.faults.workload import submit_step
 from tests.stores.homes import copied
 from tests.stores.ledgers import recorded, resumed, verified
@@ -57,10 +60,11 @@ KINDS: dict[str, Callable[[Chance, int, Path], Act]] = {
 HARMLESS = {"a_write_is_short", "others_come_by"}
 KILLS = {"killed_at_a_call", "killed_in_a_write"}
 OTHERWISE = ("killed_after_an_answer", "killed_under_load", "files_may_grow_no_more")
-ALL = (*KINDS, *OTHERWISE, "followed", "damaged")
+SMALL_DISK = f"the_small_disk_fills-{disks.KIND}"
+ALL = (*KINDS, *OTHERWISE, SMALL_DISK, "reads_fail", "followed", "damaged")
 DAMAGE = {
     Code.STORE_DAMAGED, Code.STORE_NOT_OURS, Code.STORE_FAILED, Code.LEDGER_MISSING, Code.RECORD_DAMAGED,
-    Code.SEQUENCE_GAP, Code.TOPIC_UNKNOWN,
+    Code.SEQUENCE_GAP, Code.TOPIC_UNKNOWN, Code.LOOKUP_DIFFERS,
 }  # fmt: skip
 
 Endings = Callable[[int], tuple[Ending, int]]
@@ -91,7 +95,10 @@ def strike_otherwise(kind: str, seed: int, server: ForkServer, endings: Endings,
     rng = named(kind, seed)
     stream = int(rng.integers(STREAMS))
     ending, _ = endings(stream)
-    if kind == "files_may_grow_no_more":
+    if kind == SMALL_DISK and disks.KIND != disks.LIMIT:
+        run = Run(server, name="write_on_a_small_disk", path=str(path), seed=stream, room=int(rng.integers(1_150_000)))
+        assert run.finish() == 0
+    elif kind in {"files_may_grow_no_more", SMALL_DISK}:
         limit = path.stat().st_size + int(rng.integers(300_000))
         run = Run(server, path=str(path), seed=stream, file_size=limit)
         assert run.finish() == 0
@@ -102,6 +109,28 @@ def strike_otherwise(kind: str, seed: int, server: ForkServer, endings: Endings,
         run.until(lambda run: len(run.words(word)) > number)
         run.kill()
         assert run.finish() in {-signal.SIGKILL, 0}
+    check(path, ending, acknowledged(run, ending))
+
+
+def strike_reads(seed: int, server: ForkServer, endings: Endings, path: Path) -> None:
+    """Fail the reads of a writer that is asked for earlier answers: it cannot know any more what it has done."""
+    rng = named("reads_fail", seed)
+    stream = int(rng.integers(STREAMS))
+    ending, _ = endings(stream)
+    number, spared = 1 + int(rng.integers(len(ending.steps) - 1)), int(rng.integers(4))
+    act, armed = fails_when_armed(READS, errno.EIO, spared)
+    run = Run(server, act, str(path), path=str(path), seed=stream, calls=READS, held=True, repeats=True)
+    for step in range(number):
+        run.until(lambda run, step=step: len(run.words("begun")) > step)
+        run.go_on()
+    run.until(lambda run: len(run.words("begun")) > number)
+    with closing(sqlite3.connect(path)) as other:  # somebody else writes: what the writer has read holds no more
+        other.execute("PRAGMA user_version = 1")
+    armed.set()
+    for _ in ending.steps[number:]:
+        run.go_on()
+    assert run.finish() == 0
+    assert run.words("failed"), "a writer went on without knowing what it had done"
     check(path, ending, acknowledged(run, ending))
 
 
@@ -172,9 +201,11 @@ def strike_any(kind: str, seed: int, server: ForkServer, endings: Endings, path:
     """Let a fault of any kind happen."""
     if kind == "followed":
         strike_followed(seed, server, endings, path)
+    elif kind == "reads_fail":
+        strike_reads(seed, server, endings, path)
     elif kind == "damaged":
         strike_damaged(seed, endings, path)
-    elif kind in OTHERWISE:
+    elif kind in (*OTHERWISE, SMALL_DISK):
         strike_otherwise(kind, seed, server, endings, path)
     else:
         strike(kind, seed, server, endings, path)
@@ -182,14 +213,57 @@ def strike_any(kind: str, seed: int, server: ForkServer, endings: Endings, path:
 
 @pytest.mark.parametrize("seed", SUITE)
 @pytest.mark.parametrize("kind", ALL)
-def test_a_fault(kind: str, seed: int, server: ForkServer, endings: Endings, begun: Path, tmp_path: Path) -> None:
-    strike_any(kind, seed, server, endings, copied(begun, tmp_path / "ledger.db"))
+def test_a_fault(kind: str, seed: int, server: ForkServer, endings: Endings, populated: Path, tmp_path: Path) -> None:
+    strike_any(kind, seed, server, endings, copied(populated, tmp_path / "ledger.db"))
+
+
+@pytest.mark.parametrize("disk", [disks.KIND])
+def test_a_live_ledger_goes_on_when_there_is_room_again(
+    disk: str, server: ForkServer, endings: Endings, populated: Path, tmp_path: Path
+) -> None:
+    path = copied(populated, tmp_path / "ledger.db")
+    ending, _ = endings(1)
+    run = Run(server, name="fill_and_free", path=str(path), room=64 * 2**20)
+    assert run.finish() == 0, disk
+    said = {said.word: said.about for said in run.said}
+    full, count = [Code.DISK_NEARLY_FULL.name], len(ending.steps[1][1])
+    fresh = [[[False, digest] for digest in answers] for answers in ending.answers[:3]]
+    repeated = [[True, digest] for digest in ending.answers[1]]
+    assert said == {
+        "before": [fresh[0], 0], "full": [full, count], "still": [full, 2 * count], "freed": [fresh[1], 2 * count],
+        "on": [fresh[2], 2 * count], "again": [repeated, 2 * count],
+    }  # fmt: skip
+    check(path, ending, 3)
+
+
+@pytest.mark.parametrize("number", [0, 3, 7])
+@pytest.mark.parametrize("names", [WRITES, SYNCS], ids=["write", "sync"])
+def test_a_failed_commit_is_never_tried_again(
+    names: tuple[str, ...], number: int, server: ForkServer, endings: Endings, populated: Path, tmp_path: Path
+) -> None:
+    path = copied(populated, tmp_path / "ledger.db")
+    ending, _ = endings(1)
+    failed = 0
+
+    def act(run: Run, call: Call) -> bool:  # once: a second attempt would succeed
+        nonlocal failed
+        if failed or len(run.words("begun")) <= number or call.name not in names or run.calls[-1][1] != "-wal":
+            return False
+        failed = len(run.calls)
+        return run.fail(call, errno.EIO)
+
+    run = Run(server, act, str(path), path=str(path), seed=1, calls=FILE_CALLS)
+    assert run.finish() == 0
+    assert failed
+    assert run.words("failed"), "what failed was tried again, and acknowledged"
+    assert not [name for name, file in run.calls[failed:] if file == "-wal" and name in WRITES]
+    check(path, ending, acknowledged(run, ending))
 
 
 @pytest.mark.campaign
 @pytest.mark.parametrize("seed", CAMPAIGN)
 @pytest.mark.parametrize("kind", ALL)
 def test_a_fault_of_thousands(
-    kind: str, seed: int, server: ForkServer, endings: Endings, begun: Path, tmp_path: Path
+    kind: str, seed: int, server: ForkServer, endings: Endings, populated: Path, tmp_path: Path
 ) -> None:
-    strike_any(kind, seed, server, endings, copied(begun, tmp_path / "ledger.db"))
+    strike_any(kind, seed, server, endings, copied(populated, tmp_path / "ledger.db"))

@@ -12,8 +12,8 @@ def again() -> None:
 
 
 @pytest.mark.usefixtures("again")
-def test_processes_that_find_no_views_at_once_all_get_an_answer(server: ForkServer, begun, tmp_path) -> None:
-    path = copied(begun, tmp_path / "ledger.db")
+def test_processes_that_find_no_views_at_once_all_get_an_answer(server: ForkServer, populated, tmp_path) -> None:
+    path = copied(populated, tmp_path / "ledger.db")
     children = [server.fork(name="ask", path=str(path)) for _ in range(6)]
     for _, control in children:
         control.send(b"1")

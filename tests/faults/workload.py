@@ -4,23 +4,29 @@ import hashlib
 import json
 import os
 import resource
+import shutil
 import socket
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
 import shuiquan
 from ledger.answers import Answer
+from ledger.limits import Limits
 from ledger.submissions import Submission
 from shuiquan import DepositMoney, Refused, RegisterParty, Role
 from shuiquan.exchange import Exchange
-from tests.districts import START_NS, Clock
+from tests.districts import START_NS, Clock, district
 from tests.faults.calls import watch
+from tests.faults.disks import KIND, LIMIT, mount_small
 from tests.ledger.scripts import random_orders, random_script
+from tests.stores.homes import copied
 from tests.stores.ledgers import filled
+from tests.stores.test_parties import REGISTER
+from tests.world import BUREAU
 
 Step = tuple[int, list[Submission]]
 """One commit: its time, and what is submitted in it."""
@@ -65,28 +71,34 @@ def submit_step(exchange: Exchange, clock: Clock, step: Step) -> list[Answer]:
     return answers
 
 
-def write(
-    control: int, path: str, seed: int, calls: Sequence[str] = (), file_size: int = 0, held: bool = False
-) -> None:
-    """Open a ledger, commit the steps of a seed, and close it; say each step before and after, and each refusal.
-
-    `calls` are to be supervised. `file_size` limits files to so many bytes. A writer that is `held` waits for a byte
-    before each step.
-    """
-
-    def say(word: str, *more: object) -> None:
-        os.write(control, f"{word} {json.dumps(more)}\n".encode())
-
+def be_supervised(control: int, calls: Sequence[str]) -> None:
+    """Let these calls of this process wait for a supervisor, if there are any."""
     if calls:
         listener = watch(calls)
         with socket.socket(fileno=os.dup(control)) as speaker:
             socket.send_fds(speaker, [b"!"], [listener])
         os.close(listener)
+
+
+def write(
+    control: int, path: str, seed: int, calls: Sequence[str] = (), file_size: int = 0, held: bool = False,
+    repeats: bool = False,
+) -> None:  # fmt: skip
+    """Open a ledger, commit the steps of a seed, and close it; say each step before and after, and each refusal.
+
+    `calls` are to be supervised. `file_size` limits files to so many bytes. A writer that is `held` waits for a byte
+    before each step. One that `repeats` gives each step again before the next.
+    """
+
+    def say(word: str, *more: object) -> None:
+        os.write(control, f"{word} {json.dumps(more)}\n".encode())
+
+    be_supervised(control, calls)
     if file_size:
         resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, file_size))
     clock = Clock(START_NS)
     try:
-        exchange = shuiquan.open(path, clock=clock, page_facts=PAGE_FACTS)
+        exchange = shuiquan.open(path, clock=clock, page_facts=PAGE_FACTS, limits=Limits(free_bytes=0))
     except Refused as refusal:
         say("refused", refusal.code.name)
         return
@@ -96,6 +108,9 @@ def write(
         if held:
             os.read(control, 1)
         try:
+            if repeats and number:
+                again = submit_step(exchange, clock, steps[number - 1])
+                say("repeated", number - 1, [answer_digest(answer) for answer in again])
             answers = submit_step(exchange, clock, step)
         except Refused as refusal:
             say("failed", refusal.code.name)
@@ -109,6 +124,69 @@ def write(
         say("acknowledged", number, [answer_digest(answer) for answer in answers])
     exchange.close()
     say("closed")
+
+
+def write_on_a_small_disk(control: int, path: str, room: int, **job: Any) -> None:
+    """As `write`, on a copy of the ledger on a disk with so much room beside it; what it leaves takes its place."""
+    ledger = Path(path)
+    folder = ledger.with_suffix(".disk")
+    folder.mkdir()
+    mount_small(folder, ledger.stat().st_size + room)
+    write(control, str(copied(ledger, folder / "ledger.db")), **job)
+    copied(folder / "ledger.db", ledger)
+
+
+def fill_and_free(control: int, path: str, room: int) -> None:
+    """Submit, fill the disk up to the watermark, submit, make room, and submit again; say what came of each."""
+    ledger = Path(path)
+    folder = ledger.with_suffix(".disk")
+    folder.mkdir()
+    if KIND != LIMIT:
+        mount_small(folder, ledger.stat().st_size + room)
+    inner, clock, steps = copied(ledger, folder / "ledger.db"), Clock(START_NS), iter(stream(1))
+    limits = Limits(free_bytes=shutil.disk_usage(folder).free - room // 2)
+    with shuiquan.open(inner, clock=clock, page_facts=PAGE_FACTS, limits=limits) as exchange:
+
+        def say(word: str, step: Step) -> None:
+            try:
+                more = [[answer.repeated, answer_digest(answer)] for answer in submit_step(exchange, clock, step)]
+            except Refused as refusal:
+                more = [refusal.code.name]
+            os.write(control, f"{word} {json.dumps([more, exchange.load.refused])}\n".encode())
+
+        say("before", next(steps))
+        waits = next(steps)
+        with (folder / "ballast").open("wb") as ballast:
+            os.posix_fallocate(ballast.fileno(), 0, 3 * room // 4)
+        say("full", waits)
+        say("still", waits)
+        (folder / "ballast").unlink()
+        say("freed", waits)
+        say("on", next(steps))
+        say("again", waits)
+        exchange.close()
+    copied(inner, ledger)
+
+
+def make(control: int, path: str, calls: Sequence[str]) -> None:
+    """Make a ledger."""
+    be_supervised(control, calls)
+    shuiquan.open(path, policy=district(), clock=Clock(), ledger_id="test").close()
+
+
+def register(control: int, path: str, calls: Sequence[str]) -> None:
+    """Register persons."""
+    be_supervised(control, calls)
+    with shuiquan.open(path, clock=Clock()) as exchange:
+        os.write(control, b"begun []\n")
+        exchange.submit(REGISTER, command_id="register", **BUREAU)
+
+
+def snapshot(control: int, path: str, calls: Sequence[str]) -> None:
+    """Write a snapshot beside whoever writes the ledger."""
+    be_supervised(control, calls)
+    with shuiquan.open(path, readonly=True) as exchange:
+        exchange.snapshot()
 
 
 def follow(control: int, path: str, last_seq: int) -> None:
@@ -132,7 +210,16 @@ def ask(control: int, path: str) -> None:
         os.write(control, f"answer {json.dumps(row)}\n".encode())
 
 
-JOBS: Final[dict[str, Callable[..., None]]] = {"write": write, "follow": follow, "ask": ask}
+JOBS: Final[dict[str, Callable[..., None]]] = {
+    "write": write,
+    "follow": follow,
+    "ask": ask,
+    "make": make,
+    "register": register,
+    "snapshot": snapshot,
+    "write_on_a_small_disk": write_on_a_small_disk,
+    "fill_and_free": fill_and_free,
+}
 
 
 def warm() -> None:

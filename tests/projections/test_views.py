@@ -51,7 +51,7 @@ def tables(path: Path) -> dict[str, list[tuple[Any, ...]]]:
     """Every row of every table of a file of views, the position reached among them."""
     with closing(sqlite3.connect(path)) as connection:
         names = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        return {name: sorted(connection.execute(f'SELECT * FROM "{name}"'), key=repr) for name in names}  # noqa: S608
+        return {name: sorted(connection.execute(f'SELECT * FROM "{name}"'), key=repr) for name in names}
 
 
 def rebuilt(path: Path, target: Path, until: int | None = None) -> dict[str, list[tuple[Any, ...]]]:

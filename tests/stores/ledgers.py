@@ -1,21 +1,18 @@
 """Ledgers on disk for tests of the store: filled once, copied for each test, played on by processes of their own."""
 
 import hashlib
-import itertools
-import os
-import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 from msgspec.structs import replace
 
-from adapters.stores import postgres, sqlite
 from ledger.audit import Verification, verify
 from ledger.journal.records import GENESIS, LENGTH, Header
+from ledger.replay import Progress
 from ledger.rows import SUBMISSIONS
 from ledger.submissions import Submission
 from shuiquan.config import parse_target
@@ -29,9 +26,6 @@ Script = list[tuple[int, Submission]]
 Span = tuple[int, int]
 Row = tuple[int, str, bytes]
 """A record as it is stored: position, topic, state."""
-
-UNWRITTEN, UNCOMMITTED, WRITTEN = "unwritten", "uncommitted", "written"
-"""Moments at which a process kills itself: before a commit, in its transaction, and behind it but unacknowledged."""
 
 
 def start(program: str, *arguments: object) -> subprocess.Popen[str]:
@@ -78,11 +72,11 @@ def recorded(exchange: Exchange) -> dict[str, Span]:
     }
 
 
-def verified(path: Place | str) -> Verification:
+def verified(path: Place | str, progress: Progress | None = None) -> Verification:
     """Verify a journal, read beside whoever writes it."""
     store = parse_target(path).open(writable=False)
     try:
-        return verify(store)
+        return verify(store, progress)
     finally:
         store.close()
 
@@ -115,71 +109,6 @@ def undisturbed(path: Place | str, script: Script) -> Ending:
     )
     world.exchange.close()
     return ending
-
-
-def die(*_: object) -> None:
-    """End this process as a crash would."""
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def die_at(moment: str, number: int) -> None:
-    """Make this process kill itself around its `number`-th commit from now on, whatever the store."""
-    commits = itertools.count()
-    dying = ""
-
-    def deadly_append(append: Callable[..., None]) -> Callable[..., None]:
-        def appending(*arguments: Any) -> None:
-            nonlocal dying
-            dying = moment if next(commits) == number else ""
-            if dying == UNWRITTEN:
-                die()
-            append(*arguments)
-            if dying == WRITTEN:
-                die()
-
-        return appending
-
-    def deadly_insert(insert: Callable[..., Any], begin: Callable[[Any], object]) -> Callable[..., Any]:
-        def inserting(recorder: Any, *arguments: Any, **options: Any) -> Any:
-            if dying == UNCOMMITTED:
-                begin(recorder)
-            inserted = insert(recorder, *arguments, **options)
-            if dying == UNCOMMITTED:
-                die()
-            return inserted
-
-        return inserting
-
-    def begin(recorder: Any) -> None:
-        with recorder.datastore.cursor() as cursor:
-            cursor.execute("BEGIN")  # so that the statement, which is a transaction, is not the end of it
-
-    for store in (sqlite.SQLiteStore, postgres.PostgresStore):
-        store.append = deadly_append(store.append)  # type: ignore[method-assign]
-    for recorder, name, first in (
-        (sqlite.JournalRecorder, "_insert_events", begun), (postgres.JournalRecorder, "insert_events", begin),
-    ):  # fmt: skip
-        setattr(recorder, name, deadly_insert(getattr(recorder, name), first))
-
-
-def begun(_: object) -> None:
-    """The recorder of SQLite is in a transaction already."""
-
-
-def play_aloud(path: Place | str, script: Script, moment: str, number: int) -> None:
-    """Play a script as a process of its own, saying when a submission begins and what was acknowledged."""
-    world = resumed(path, page_facts=64)
-    die_at(moment, number)
-    for count, (at_ns, submission) in enumerate(script):
-        world.clock.at_ns = at_ns
-        sys.stdout.write(f"begun {count}\n")
-        sys.stdout.flush()
-        (answer,) = world.exchange.submit_many([submission])
-        if isinstance(answer, Exception):
-            raise answer
-        sys.stdout.write(f"acknowledged {submission.command_id} {answer.first_seq} {answer.last_seq}\n")
-        sys.stdout.flush()
-    world.exchange.close()
 
 
 def acknowledged(lines: list[str]) -> dict[str, Span]:

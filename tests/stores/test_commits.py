@@ -7,8 +7,8 @@ import pytest
 
 from shuiquan import Code, Refused
 from tests.ledger.scripts import random_script
-from tests.stores.homes import Database, Files, Home, Place, database, insert
-from tests.stores.ledgers import Script, facts_hash, finished, recorded, resumed, start, submit_all, undisturbed
+from tests.stores.homes import Database, Home, Place, database, insert
+from tests.stores.ledgers import Script, facts_hash, recorded, resumed, submit_all, undisturbed
 from tests.world import World
 
 
@@ -86,45 +86,4 @@ def test_a_writer_that_got_past_the_lock_meets_the_fence(home: Home, ledger: Pla
     assert list(recorded(world.exchange))[-2:] == ["s0", "s1"]
     ending = undisturbed(home.copied(), script)
     assert [step[3] for step in submit_all(world, script)][-1] == ending.states[-1]
-    world.exchange.close()
-
-
-FULL_DISK = """
-import resource
-import sys
-from pathlib import Path
-from ledger.codes import Refused
-from tests.ledger.scripts import random_script
-from tests.stores.ledgers import resumed, submit_all
-path, room = Path(sys.argv[1]), int(sys.argv[2])
-world = resumed(path)
-size = Path(f"{path}-wal").stat().st_size if Path(f"{path}-wal").exists() else 0
-resource.setrlimit(resource.RLIMIT_FSIZE, (max(size, path.stat().st_size) + room, resource.RLIM_INFINITY))
-for attempt in range(2):
-    try:
-        for name, span, repeated, _ in submit_all(world, random_script(83, 12)):
-            print(name, *span, repeated, flush=True)
-    except Refused as refusal:
-        print(refusal.code.name, flush=True)
-"""
-
-
-@pytest.mark.parametrize("room", [0, 40_000, 100_000])
-def test_a_full_disk_closes_the_writer_and_loses_nothing_acknowledged(files: Files, room: int) -> None:
-    ledger = files.copied()
-    program = FULL_DISK.replace("world.Refused", "Refused").replace(
-        "import sys", "import sys\nfrom ledger.codes import Refused", 1
-    )
-    status, lines = finished(start(program, ledger, room))
-    words = [line.split() for line in lines]
-    assert (status, [word for word in words if len(word) == 1]) == (0, [["COMMIT_FAILED"]] * 2)
-    said = {name: (int(first), int(last)) for name, first, last, _ in (word for word in words if len(word) > 1)}
-    script = random_script(83, 12)
-    ending = undisturbed(files.copied(), script)
-    world = resumed(ledger)
-    spans = {name: span for name, span in recorded(world.exchange).items() if name in ending.spans}
-    assert spans == said == dict(list(ending.spans.items())[: len(said)])
-    assert [step[3] for step in submit_all(world, script)][-1] == ending.states[-1]
-    assert facts_hash(world.exchange) == ending.facts
-    world.check()
     world.exchange.close()

@@ -186,7 +186,7 @@ def test_a_batch_with_one_bad_row_leaves_nothing_in_any_table(home: Home) -> Non
             store.append(2, entries, spans[:1], [])
     with database(place) as connection:
         for table, rows in (("stored_events", 2), ("spans", 3), ("submissions", 1)):
-            assert connection.execute(f"SELECT COUNT(*) FROM {table}") == [(rows,)]  # noqa: S608
+            assert connection.execute(f"SELECT COUNT(*) FROM {table}") == [(rows,)]
 
 
 def test_of_many_who_open_at_once_one_may_write(home: Home) -> None:

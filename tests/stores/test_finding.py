@@ -16,11 +16,11 @@ from ledger.facts import TOPICS
 from ledger.feed import Told
 from ledger.journal.store import Entry
 from ledger.limits import Limits
-from ledger.rows import ORDERS, PAGE_DTYPES
+from ledger.rows import ORDERS, PAGE_DTYPES, READINGS
 from projections.places import REFERENCES
 from shuiquan import Code, Refused
 from shuiquan.exchange import Exchange
-from tests.districts import START_NS
+from tests.districts import HOUR_NS, START_NS
 from tests.ledger.scripts import METERS, RIGHTS, play, populate, random_script
 from tests.stores.homes import copied, database
 from tests.stores.ledgers import resumed, stored
@@ -250,3 +250,19 @@ def test_found_records_are_chained_to_their_neighbours(ledger: Path, tmp_path: P
         list(world.exchange.find(holder="P-A", to_ns=START_NS + 1))
     assert (caught.value.code, caught.value.value) == (Code.RECORD_DAMAGED, deposit.position + 1)
     world.exchange.close()
+
+
+def test_what_is_named_in_every_group_has_a_row_a_block_and_not_a_row_a_fact(world: World) -> None:
+    meters = [f"M-{number}" for number in range(12)]
+    world.add_right("A")
+    for code in meters:
+        world.add_meter(code, (("A", 1_000_000),))
+    hours = range(60)
+    for hour in hours:
+        world.clock.at_ns = START_NS + hour * HOUR_NS
+        world.read(*(world.reading(code, hour + 1) for code in meters))
+    count = "SELECT COUNT(*) AS rows FROM named WHERE what = 'meter'"
+    assert world.exchange.query(count)[0]["rows"] * 10 < len(hours) * len(meters)
+    for code in meters[::5]:
+        found = [told for told in world.exchange.find(meter=code) if told.topic == READINGS]
+        assert [told.at_ns for told in found] == [START_NS + hour * HOUR_NS for hour in hours]

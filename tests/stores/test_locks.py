@@ -120,6 +120,43 @@ def test_another_name_of_the_same_file_is_the_same_ledger(world: World, tmp_path
     assert [refusal(lambda name=name: shuiquan.open(name)) for name in names] == [Code.LEDGER_LOCKED] * len(names)
 
 
+def remove(lock: Path) -> None:
+    """As somebody does who tidies up."""
+    lock.unlink()
+
+
+def replace(lock: Path) -> None:
+    """As a copy of the folder does that is put in its place."""
+    lock.rename(lock.with_suffix(".old"))
+    lock.touch()
+
+
+@pytest.mark.parametrize("change", [remove, replace])
+@pytest.mark.parametrize("goes_on", ["first", "second"])
+def test_who_loses_his_lock_file_writes_nothing_more(
+    world: World, change: Callable[[Path], None], goes_on: str
+) -> None:
+    submit_orders(world, 1, 20)
+    change(Path(f"{world.path}.lock"))
+    second = None
+    if goes_on == "second":
+        second = resumed(world.path)  # nothing keeps it out
+        submit_orders(second, 2, 20)
+    facts = facts_hash(world.exchange)
+    for _ in range(2):
+        with pytest.raises(Refused) as refused:
+            submit_orders(world, 3, 20)
+        assert refused.value.code == Code.COMMIT_FAILED
+        assert "LEDGER_LOCKED" in str(refused.value)
+    assert facts_hash(world.exchange) == facts
+    world.exchange.close()
+    second = second or resumed(world.path)
+    submit_orders(second, 4, 20)
+    assert refusal(lambda: shuiquan.open(world.path)) == Code.LEDGER_LOCKED
+    second.check()
+    second.exchange.close()
+
+
 def test_threads_submit_and_ask_side_by_side(housed: World) -> None:
     housed.bureau(RegisterParty(code="P-1", kind="company", name="示例公司"))
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import signal
 import sqlite3
 import stat
 from contextlib import closing
@@ -13,8 +12,8 @@ import pytest
 
 import shuiquan
 from ledger.facts import PartyRegistered
-from shuiquan import Code, Person, Refused, RegisterParty, Role
-from tests.stores.ledgers import database, finished, resumed, start, verified
+from shuiquan import Code, Person, Refused, RegisterParty
+from tests.stores.ledgers import database, verified
 from tests.world import BUREAU, GATEWAY, OPERATOR, World
 
 PERSONS = {
@@ -189,28 +188,4 @@ def test_a_registration_whose_commit_failed_leaves_no_data_after_reopening(world
     world.reopen()
     assert kept(world) == []
     world.bureau(*REGISTER)
-    assert {code: world.exchange.person(code) for code in PERSONS} == PERSONS
-
-
-REGISTERING = """
-import sys
-from pathlib import Path
-from tests.stores.ledgers import die_at, resumed
-from tests.stores.test_parties import REGISTER
-from tests.world import BUREAU
-world = resumed(Path(sys.argv[1]))
-die_at(sys.argv[2], 0)
-world.exchange.submit(REGISTER, command_id="register", **BUREAU)
-"""
-
-
-@pytest.mark.parametrize("moment", ["unwritten", "written"])
-def test_a_crash_between_register_and_journal_loses_nobody(world: World, moment: str) -> None:
-    world.exchange.close()
-    child = start(REGISTERING, world.path, moment)
-    assert finished(child)[0] == -signal.SIGKILL
-    world.exchange = resumed(world.path).exchange
-    assert len(kept(world)) == (len(PERSONS) if moment == "written" else 0)
-    answer = world.exchange.submit(REGISTER, actor="clerk", role=Role.BUREAU, approver="head", command_id="register")
-    assert answer.repeated == (moment == "written")
     assert {code: world.exchange.person(code) for code in PERSONS} == PERSONS

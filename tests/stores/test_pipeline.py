@@ -13,9 +13,9 @@ import pytest
 from msgspec.structs import asdict
 
 import shuiquan
-from ledger.rows import SUBMISSIONS
+from ledger.rows import ORDER, SUBMISSIONS
 from ledger.submissions import Submission
-from shuiquan import Code, Limits, Refused
+from shuiquan import Code, Limits, Refused, Role, SuspendParty
 from tests.ledger.scripts import random_orders, random_script
 from tests.stores.homes import Files, Home, Place, database
 from tests.stores.ledgers import acknowledged, facts_hash, finished, recorded, resumed, start
@@ -227,7 +227,7 @@ def flood(world: World, count: int) -> Iterator[Refused | Future[Any]]:
             yield refusal
 
 
-@pytest.mark.parametrize("limits", [Limits(submissions=3), Limits(commands=3)])
+@pytest.mark.parametrize("limits", [Limits(submissions=3), Limits(commands=3), Limits(bytes=3 * ORDER.itemsize)])
 def test_a_full_queue_makes_callers_wait_or_refuses_by_code(ledger: Path, limits: Limits) -> None:
     world = resumed(ledger, limits=limits)
     waited = [promise.result() for promise in flood(world, 60) if isinstance(promise, Future)]
@@ -249,13 +249,31 @@ def test_a_full_queue_makes_callers_wait_or_refuses_by_code(ledger: Path, limits
 
 
 @pytest.mark.parametrize(
-    "limits", [Limits(submissions=0), Limits(commands=0), Limits(free_bytes=-1), Limits(when_full="drop")]
+    "limits",
+    [Limits(submissions=0), Limits(commands=0), Limits(bytes=0), Limits(free_bytes=-1), Limits(when_full="drop")],
 )
 def test_limits_that_are_none_are_refused(ledger: Path, limits: Limits) -> None:
     with pytest.raises(Refused) as refused:
         resumed(ledger, limits=limits)
     assert refused.value.code == Code.OUT_OF_RANGE
     resumed(ledger).exchange.close()
+
+
+def test_long_texts_fill_the_queue_as_many_orders_do(ledger: Path) -> None:
+    world = resumed(ledger, limits=Limits(bytes=2_000, when_full="refuse"))
+    long = [SuspendParty(party="P-A", document="示" * 300)]  # 900 bytes of UTF-8
+    with world.exchange._pipeline.still():
+        first, second = (
+            world.exchange.submit_ahead([Submission(long, "clerk", Role.BUREAU, f"l{at}", "head")]) for at in (0, 1)
+        )
+        assert 1_800 < world.exchange.load.waiting_bytes < 2_000
+        with pytest.raises(Refused) as refused:
+            world.exchange.submit_ahead([Submission(long, "clerk", Role.BUREAU, "l2", "head")])
+        assert refused.value.code == Code.QUEUE_FULL
+    assert len(first.result()) == len(second.result()) == 1
+    assert world.exchange.load.waiting_bytes == 0
+    world.exchange.submit_many([Submission(long, "clerk", Role.BUREAU, "l2", "head")])
+    world.exchange.close()
 
 
 def test_tasks_wait_for_room_without_holding_up_their_loop(ledger: Path) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import traceback
@@ -26,14 +27,11 @@ from tests.stores.homes import Database, Databases, database, released
 from tests.stores.ledgers import (
     Script,
     facts_hash,
-    finished,
     resumed,
-    start,
     submit_all,
     undisturbed,
     verified,
 )
-from tests.stores.test_crashes import PROGRAM, acknowledged, check_after_crash
 from tests.world import World
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "stores.md"
@@ -389,26 +387,62 @@ def check_stopped(world: World, script: Script, task: Future[Any]) -> None:
     assert refusal(lambda: shuiquan.open(world.path)).code == Code.SERVER_UNREACHABLE
 
 
-@pytest.mark.parametrize(("seed", "after"), [(300, 0), (301, 4), (302, 11)])
-def test_a_server_that_crashes_beneath_a_writer_keeps_what_was_acknowledged(
-    postgres: PostgresServer, databases: Databases, seed: int, after: int
+def backend(place: Database) -> int:
+    """The process of the session that holds a ledger's lock."""
+    with place.server.connect(place.name) as connection:
+        ((pid,),) = connection.execute(
+            "SELECT pid FROM pg_locks JOIN pg_database d ON d.oid = database"
+            " WHERE locktype = 'advisory' AND datname = %s AND objid = %s", [place.name, LOCK],
+        )  # fmt: skip
+    return int(pid)
+
+
+@pytest.mark.parametrize("moment", ["before", "within"])
+def test_a_server_that_stands_still_ends_the_commit_in_time_and_its_outcome_is_found(
+    databases: Databases, moment: str
 ) -> None:
-    place, script = databases.copied(), random_script(seed, 18)
-    child = start(PROGRAM, place, seed, "", 0)
-    try:
-        assert child.stdout
-        lines = []
-        for line in child.stdout:
-            lines.append(line)
-            if sum(said.startswith("acknowledged") for said in lines) > after:
-                break
-        postgres.crash()
-        _, rest = finished(child)
-    finally:
-        child.kill()
-        child.wait()
-        postgres.start()
-    check_after_crash(databases, place, script, acknowledged(lines + rest))
+    place, script = databases.copied(), random_script(98, 6)
+    world = resumed(place.impatient)
+    list(submit_all(world, script[:3]))
+    process = backend(place)
+    with ThreadPoolExecutor(1) as threads:
+        try:
+            if moment == "before":
+                os.kill(process, signal.SIGSTOP)
+                task = submitting(world, threads, script, 3)
+            else:
+                with stuck(place):
+                    task = submitting(world, threads, script, 3)
+                    wait_for(place, "Lock", task)
+                    os.kill(process, signal.SIGSTOP)
+            check_closed(world, script, task)
+            assert refusal(lambda: shuiquan.open(place)).code == Code.LEDGER_LOCKED  # by what may still happen
+        finally:
+            os.kill(process, signal.SIGCONT)
+    check_reopened(databases, world, place, script, 4)  # the server had it all, and did it when it could
+
+
+def test_a_server_of_which_every_process_stands_still_is_a_refusal_in_time(
+    postgres: PostgresServer, databases: Databases
+) -> None:
+    place, script = databases.copied(), random_script(99, 6)
+    world = resumed(place.impatient)
+    list(submit_all(world, script[:3]))
+    with ThreadPoolExecutor(1) as threads, postgres.standing_still():
+        task = submitting(world, threads, script, 3)
+        check_closed(world, script, task)
+        for act in (lambda: list(world.exchange.facts()), lambda: shuiquan.open(place.impatient)):
+            assert refusal(act).code == Code.SERVER_UNREACHABLE
+    with suppress(Refused):
+        world.exchange.close()
+    released(place)
+    ending = undisturbed(databases.copied(), script)
+    world = resumed(place)
+    assert world.exchange.state_hash() in ending.states[3:5]  # unknown: the server may have read the statement or not
+    steps = list(submit_all(world, script))
+    assert [(name, span) for name, span, _, _ in steps] == list(ending.spans.items())
+    assert facts_hash(world.exchange) == ending.facts
+    world.exchange.close()
 
 
 def test_a_reader_goes_on_when_the_server_comes_back(postgres: PostgresServer, databases: Databases) -> None:

@@ -2,7 +2,6 @@
 
 import logging
 import shutil
-import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from shuiquan import Code, DepositMoney, Refused
 from tests.districts import Clock
 from tests.ledger.scripts import play, random_script
 from tests.stores.homes import copied, database
-from tests.stores.ledgers import finished, resumed, start, verified
+from tests.stores.ledgers import resumed, verified
 from tests.world import World
 
 
@@ -201,30 +200,3 @@ def test_a_folder_that_cannot_be_written_costs_no_ledger(
     assert refused.value.code == Code.SNAPSHOT_NOT_WRITTEN
     assert any("no snapshot" in record.getMessage() for record in caplog.records)
     assert opened(path)[0] == verified(path).state_hash
-
-
-KILLED = """
-import sys
-from pathlib import Path
-import shuiquan
-from adapters.stores import snapshots
-from tests.stores.ledgers import die
-if sys.argv[2] == "renamed":
-    snapshots.sync_folder = die
-else:
-    snapshots.os.fsync = die
-shuiquan.open(Path(sys.argv[1]), readonly=True).snapshot()
-"""
-
-
-@pytest.mark.parametrize("moment", ["written", "renamed"])
-def test_a_process_killed_while_it_writes_one_leaves_a_whole_one_or_none(ledger: Path, moment: str) -> None:
-    truth = verified(ledger)
-    before = positions(ledger)
-    assert finished(start(KILLED, ledger, moment)) == (-signal.SIGKILL, [])
-    whole = [name for name in names(ledger) if name.endswith(".snapshot")]
-    assert len(whole) == len(before) + (moment == "renamed")
-    assert opened(ledger) == (truth.state_hash, truth.records)
-    with shuiquan.open(ledger, clock=Clock()) as exchange:
-        exchange.snapshot()
-    assert positions(ledger) == [before[-1], truth.records], "what a killed process left is still there"
