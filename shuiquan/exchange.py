@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from adapters.audit.notary import Notary, Reached
-from adapters.socket.server import Server
+from adapters.socket.server import STOPPING_S, Server
 from adapters.socket.streams import socket_path
 from adapters.stores.parties import PartyRegister, sealed
 from adapters.stores.snapshots import LOG, Snapshots
@@ -91,13 +91,14 @@ class Exchange(Asking, Submitting):
         """How much waits, is on its way, was committed and was refused since the ledger was opened."""
         return self._pipeline.load
 
-    def serve(self) -> Server:
+    def serve(self, *, stopping_s: float = STOPPING_S) -> Server:
         """A context manager: while its block runs, other local processes submit through this exchange.
 
-        They connect with `shuiquan.connect`. Raises Refused: SOCKET_UNUSABLE, LEDGER_CLOSED.
+        They connect with `shuiquan.connect`. At its end, what was taken is answered, and `stopping_s` seconds long
+        clients may read their answers. Raises Refused: SOCKET_UNUSABLE, LEDGER_CLOSED.
         """
         self._check_writable()
-        return Server(self, self.state.ledger_id, socket_path(self._beside))
+        return Server(self, self.state.ledger_id, socket_path(self._beside), stopping_s)
 
     def _settle_persons(self) -> None:
         """Drop personal data of registrations that were refused; called when their facts are decided."""

@@ -69,9 +69,9 @@ class Served(NamedTuple):
 class Server:
     """Listens for clients while it is entered; leaving it finishes what was taken, answers, and removes the socket."""
 
-    def __init__(self, exchange: Submitting, ledger_id: str, path: Path) -> None:
-        """A server for whoever holds the exchange."""
-        self.exchange, self.ledger_id, self.path = exchange, ledger_id, path
+    def __init__(self, exchange: Submitting, ledger_id: str, path: Path, stopping_s: float) -> None:
+        """A server for whoever holds the exchange; made by `Exchange.serve`."""
+        self.exchange, self.ledger_id, self.path, self._stopping_s = exchange, ledger_id, path, stopping_s
         self.failure: Refused | None = None
         """The failed commit because of which the writer takes nothing more."""
         self._change = threading.Lock()
@@ -105,7 +105,7 @@ class Server:
             connections = list(self._connections)
         for connection in connections:
             connection.stop_reading()
-        timer = threading.Timer(STOPPING_S, abandon_all, [connections])
+        timer = threading.Timer(self._stopping_s, abandon_all, [connections])
         timer.start()
         for connection in connections:
             connection.join()
