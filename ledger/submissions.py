@@ -88,6 +88,8 @@ def check_names(submission: Submission) -> None:
     """Raise Refused for a role that is none, or an actor, approver or command id that is no short printable text."""
     if not isinstance(submission.role, Role):
         raise Refused(Code.WRONG_TYPE, "role", submission.role, "one of " + ", ".join(role.name for role in Role))
+    if not isinstance(submission.linked, bool):  # it goes into the digest
+        raise Refused(Code.WRONG_TYPE, "linked", submission.linked, "true or false")
     for field in ("actor", "command_id", "approver"):
         value = getattr(submission, field)
         if not isinstance(value, str):

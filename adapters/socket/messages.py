@@ -198,7 +198,7 @@ def pack_submission(submission: Submission) -> msgspec.Raw:
     kind, packed = Kind.COMMANDS, content
     if isinstance(content, np.ndarray):
         kind, packed = Kind.ORDERS if content.dtype == ORDER else Kind.READINGS, memoryview(content.tobytes())
-    return msgspec.Raw(_ENCODER.encode(Asked(actor, role, command_id, approver, bool(linked), kind, packed)))  # type: ignore[arg-type]
+    return msgspec.Raw(_ENCODER.encode(Asked(actor, role, command_id, approver, linked, kind, packed)))  # type: ignore[arg-type]
 
 
 def pack_submit(number: int, submissions: Sequence[msgspec.Raw]) -> bytearray:

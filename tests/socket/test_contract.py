@@ -125,6 +125,16 @@ def test_what_is_malformed_is_refused_as_by_the_exchange(world: World, name: str
         assert client.submit(OpenMarket(instrument="SW-A"), command_id="sound", **OPERATOR).acts
 
 
+@pytest.mark.parametrize("linked", [1, "all", None, object()], ids=["number", "word", "nothing", "object"])
+def test_linked_is_true_or_false_whoever_asks(world: World, linked: Any) -> None:
+    with connected(world) as client:
+        for submitting in (world.exchange, client):
+            with pytest.raises(Refused) as refused:
+                submitting.submit(OpenMarket(instrument="SW-A"), command_id="m", linked=linked, **OPERATOR)
+            assert (refused.value.code, refused.value.field) == (Code.WRONG_TYPE, "linked")
+            assert submitting.submit(OpenMarket(instrument="SW-A"), command_id="sound", **OPERATOR).acts
+
+
 def test_personal_data_reaches_the_side_register_and_no_fact(world: World) -> None:
     person = Person(name="示例甲", identity_number="示例")
     with connected(world) as client:
