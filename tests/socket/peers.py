@@ -46,6 +46,8 @@ def run(share):
 
 mine = at_one_time(seed, length)[at::step]
 threads = [threading.Thread(target=run, args=(mine[part::4],)) for part in range(4)]
+print("ready", flush=True)
+sys.stdin.readline()
 for thread in threads:
     thread.start()
 for thread in threads:
@@ -69,11 +71,21 @@ def serving(ledger: object) -> Iterator[Popen[str]]:
 
 
 class Submitters:
-    """Processes that submit shares of a script side by side, each with four threads, and say what they are told."""
+    """Processes that submit shares of a script side by side, each with four threads, and say what they are told.
+
+    They begin together, once all are ready.
+    """
 
     def __init__(self, ledger: Path, seed: int, length: int, count: int) -> None:
         self.processes = [start(SUBMITTING, ledger, seed, length, at, count) for at in range(count)]
         self.lines: list[str] = []
+        for process in self.processes:
+            assert process.stdout
+            assert process.stdout.readline() == "ready\n"
+        for process in self.processes:
+            assert process.stdin
+            process.stdin.write("go\n")
+            process.stdin.flush()
 
     def hear(self, lines: int) -> None:
         """Hear some lines of each."""
