@@ -1,24 +1,21 @@
 """What a submission led to: its facts, as the caller gets them at once and again when he repeats it."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Final
 
+import msgspec
 import numpy as np
 
 from ledger import facts, rows
-from ledger.journal.records import Decoded
-from ledger.tables import Array
+from ledger.journal.records import parse
+from ledger.journal.store import Key, Store
+from ledger.segments import Segment
+from ledger.tables import Array, joined
+
+NOTHING: Final = {topic: np.zeros(0, dtype) for topic, dtype in rows.PAGE_DTYPES.items()}
 
 
-class Segment(NamedTuple):
-    """Facts of a commit in order of `seq`: rare ones, or frequent ones by topic."""
-
-    rare: list[facts.Stamped]
-    pages: dict[str, Array]
-    submissions: list[dict[str, Any]]
-
-
-class Answer(NamedTuple):
+class Answer(msgspec.Struct, frozen=True):
     """The facts that a submission led to. Arrays are rows of `ledger.rows`; `acts` are rare facts with their `seq`.
 
     `repeated` says that the same submission was answered before and nothing happened this time.
@@ -41,23 +38,30 @@ class Answer(NamedTuple):
         return [fact for _, _, fact in self.acts if isinstance(fact, facts.CommandRefused)]
 
 
-def make_answer(first_seq: int, last_seq: int, at_ns: int, segments: Sequence[Segment | Decoded]) -> Answer:
-    """The facts from `first_seq` to `last_seq` among these segments."""
-
-    def column(topic: str) -> Array:
-        found = [np.zeros(0, rows.PAGE_DTYPES[topic])]
-        for segment in segments:
-            pages = segment.pages.get(topic, [])
-            for page in [pages] if isinstance(pages, np.ndarray) else pages:
-                inside = (page["seq"] >= first_seq) & (page["seq"] <= last_seq)
-                found.append(page if inside.all() else page[inside])
-        return np.concatenate(found) if len(found) != 2 else found[1]  # noqa: PLR2004 - one page is handed on as it is
-
-    rare = [
-        stamped
-        for segment in segments
-        for stamped in (segment.rare if isinstance(segment, Segment) else segment.facts)
-        if first_seq <= stamped.seq <= last_seq
-    ]
-    orders, trades, removals, readings, uses = (column(topic) for topic in rows.PAGE_DTYPES)
+def make_answer(first_seq: int, last_seq: int, at_ns: int, parts: Sequence[Segment]) -> Answer:
+    """The answer that consists of these parts."""
+    pages = {topic: [part.pages[topic] for part in parts if topic in part.pages] for topic in rows.PAGE_DTYPES}
+    orders, trades, removals, readings, uses = (
+        joined(found) if found else NOTHING[topic] for topic, found in pages.items()
+    )
+    rare = [stamped for part in parts for stamped in part.rare]
     return Answer(first_seq, last_seq, at_ns, orders, trades, removals, readings, uses, rare)
+
+
+def read_answer(store: Store, key: Key) -> Answer:
+    """The facts of a recorded submission, as they were answered."""
+    first_seq, last_seq = key.first_seq, key.last_seq
+    parts, at_ns = [], 0
+    for entry in store.entries_from_seq(first_seq):
+        record = parse(entry.position, entry.state)
+        if record.header.first_seq > last_seq:
+            break
+        if not record.header.columns:
+            parts.append(Segment([record.fact], {}, []))
+            continue
+        topic, page = record.page
+        if topic == rows.SUBMISSIONS:
+            at_ns = int(page["at_ns"][page["seq"] == first_seq].max(initial=at_ns))
+        else:
+            parts.append(Segment([], {topic: page[(page["seq"] >= first_seq) & (page["seq"] <= last_seq)]}, []))
+    return make_answer(first_seq, last_seq, at_ns, parts)

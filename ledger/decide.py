@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ledger.accounts import FREE, buy_escrow, holding_row
+from ledger.approach import look_ahead
 from ledger.codes import Code
 from ledger.compiled import kernel
 from ledger.eligibility import (
@@ -283,6 +284,7 @@ def decide_orders(books: Any, tape: Any, accounts: Any, market: Any, journal: An
     They are when there is room for one fact an order, 2 trades an order + 1 a live order, and twice that in removals.
     """
     for at in range(len(orders)):
+        look_ahead(books, accounts, market, orders, at)
         order = orders[at]
         tape.counts[0] = 0
         tape.counts[1] = 0
@@ -297,7 +299,7 @@ def decide_orders(books: Any, tape: Any, accounts: Any, market: Any, journal: An
 
 RUN = np.dtype(
     [(name, "<i8") for name in (
-        "seq", "facts", "actor", "party", "first", "orders", "orders_end", "trades_end", "removals_end"
+        "actor", "party", "first", "orders", "seq", "facts", "orders_end", "trades_end", "removals_end"
     )]
 )  # fmt: skip
 """A submission of orders in a run: given are its actor, whose holder he acts for, and where its orders lie; the loop

@@ -1,29 +1,28 @@
 """One submission after the other: stamp it, let what is due expire, decide its commands, keep its facts."""
 
 import copy
-from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from ledger import facts, rows
 from ledger.acts import ACTS, founding_facts
-from ledger.answers import Answer, Segment, make_answer
+from ledger.answers import NOTHING, Answer, make_answer
 from ledger.codes import Code, Refused
 from ledger.commands import Command, Role
 from ledger.decide import RUN, decide_orders, decide_run, refuse_orders
 from ledger.expiry import expire, roll_sessions, withdraw_orders_of
 from ledger.fold import apply_fact, ensure_holdings_of
-from ledger.journal.pages import submission_rows
-from ledger.journal.records import ALGORITHM, FORMAT, Draft, draft_fact, draft_pages
+from ledger.journal.records import ALGORITHM, FORMAT
 from ledger.metering import decide_readings
 from ledger.policy import Policy
+from ledger.rows import SubmissionFact
+from ledger.segments import Segment
 from ledger.state import State
-from ledger.submissions import Submission
-from ledger.tables import AT_NS, NEXT_SEQ, Array
+from ledger.submissions import Submission, plain
+from ledger.tables import AT_NS, NEXT_SEQ, Array, copied
 from matching.types import Status
-
-NOTHING: Final = {topic: np.zeros(0, dtype) for topic, dtype in rows.PAGE_DTYPES.items()}
 
 
 class Decider:
@@ -33,7 +32,7 @@ class Decider:
         """A decider on `state`, which it changes in place."""
         self.state = state
         self.segments: list[Segment] = []
-        self._submissions: list[dict[str, Any]] = []
+        self._submissions: list[SubmissionFact] = []
 
     # the life of a commit
 
@@ -51,19 +50,19 @@ class Decider:
         state.journal.clock[AT_NS] = max(state.at_ns, now_ns)
         first_seq = state.next_seq
         start = len(self.segments)
-        row = self.open_submission(submission, digest)
+        fact = self.open_submission(submission, digest)
         roll_sessions(state)
         expire(state, first_seq, self.emit)
         if isinstance(submission.content, np.ndarray) and submission.linked:
-            self.decide_linked_orders(submission.content, row["actor_number"])
+            self.decide_linked_orders(submission.content, fact.actor_number)
         elif isinstance(submission.content, np.ndarray):
-            self.decide_array(submission.content, row["actor_number"])
+            self.decide_array(submission.content, fact.actor_number)
         elif submission.linked:
             self.decide_linked(submission.content)
         else:
             for index, command in enumerate(submission.content):
                 self.decide_command(command, index)
-        row["facts"] = state.next_seq - first_seq
+        fact.facts = state.next_seq - first_seq
         self.cut()
         return make_answer(first_seq, state.next_seq - 1, state.at_ns, self.segments[start:])
 
@@ -79,52 +78,47 @@ class Decider:
         answers: list[Answer] = []
         while len(answers) < len(run):
             at, start = len(answers), len(self.segments)
-            submission, digest = run[at]
-            first_seq, row = state.next_seq, self.open_submission(submission, digest)
+            fact = self.open_submission(*run[at])
             roll_sessions(state)
-            expire(state, first_seq, self.emit)
-            table["seq"][at] = first_seq
+            expire(state, fact.seq, self.emit)
+            table["seq"][at] = fact.seq
             state.reserve(orders=len(orders) - int(table["first"][at]))
             done = decide_run(
                 state.books, state.tape, state.accounts, state.market, state.journal, orders, table, at
             )  # fmt: skip
             decided = table[at:done]
-            row["facts"] = int(decided["facts"][0])
-            for (one, digest), seq, facts_of, actor in zip(
-                run[at + 1 : done], *(decided[name][1:].tolist() for name in ("seq", "facts", "actor")), strict=True
-            ):
-                self._submissions.append(submission_row(one, digest, seq, state.at_ns, facts_of, actor))
+            self._submissions += facts_of(run[at + 1 : done], decided[1:], state.at_ns)
+            fact.facts = int(decided["facts"][0])
             self.cut()
-            last = self.segments[-1]
-            answers.append(make_answer(first_seq, first_seq + row["facts"] - 1, state.at_ns, self.segments[start:]))
-            answers += answers_of(decided, last, state.at_ns)
+            answers += answers_of(decided, self.segments[-1], state.at_ns)
+            if len(self.segments) > start + 1:  # something expired before
+                answers[at] = whole(answers[at], self.segments[start:-1])
         return answers
 
     def number_run(self, run: Sequence[tuple[Submission, bytes]]) -> Array:
         """What the compiled loop is told of each submission of a run, as RUN rows; new actors get their numbers."""
-        state, table = self.state, np.zeros(len(run), RUN)
-        sizes = np.array([len(submission.content) for submission, _ in run])
-        table["orders"], table["first"] = sizes, np.cumsum(sizes) - sizes
-        table["actor"] = [know_actor(state, submission.actor, submission.role) for submission, _ in run]
-        table["party"] = [party_of(state, submission.actor, submission.role) for submission, _ in run]
-        return table
+        known: dict[tuple[str, Role], tuple[int, int]] = {}
+        first, table = 0, []
+        for submission, _ in run:
+            name = submission.actor, submission.role
+            if name not in known:
+                known[name] = know_actor(self.state, *name), party_of(self.state, *name)
+            table.append((*known[name], first, len(submission.content), 0, 0, 0, 0, 0))
+            first += len(submission.content)
+        return np.array(table, RUN)
 
-    def drafts(self, page_facts: int) -> Iterator[Draft]:
-        """The records of the commit, in an order in which every prefix of segments is dense in `seq`."""
+    def take(self) -> list[Segment]:
+        """The facts of the commit, which ends here."""
         self.cut()
-        for segment in merged(self.segments):
-            yield from (draft_fact(stamped) for stamped in segment.rare)
-            pages = segment.pages | {rows.SUBMISSIONS: submission_rows(segment.submissions)}
-            drafts = [draft for topic, page in pages.items() for draft in draft_pages(topic, page, page_facts)]
-            yield from sorted(drafts, key=lambda draft: (draft.first_seq, draft.topic))
-        self.segments = []
+        segments, self.segments = self.segments, []
+        return segments
 
     def cut(self) -> None:
         """End the current segment of frequent facts, if there is one."""
         journal = self.state.journal
         pages = {
-            topic: column[:count].copy()
-            for topic, column, count in zip(rows.PAGE_DTYPES, journal, journal.counts, strict=False)
+            topic: copied(column[:count])
+            for topic, column, count in zip(rows.PAGE_DTYPES, journal, journal.counts.tolist(), strict=False)
             if count
         }
         journal.counts[:] = 0
@@ -143,14 +137,14 @@ class Decider:
 
     # parts of a submission
 
-    def open_submission(self, submission: Submission, digest: bytes) -> dict[str, Any]:
+    def open_submission(self, submission: Submission, digest: bytes) -> SubmissionFact:
         """The fact of the submission itself; it knows how many facts follow once they are decided."""
         state = self.state
         actor = know_actor(state, submission.actor, submission.role)
-        row = submission_row(submission, digest, state.next_seq, state.at_ns, 0, actor)
+        fact = submission_fact(submission, digest, state.next_seq, state.at_ns, 0, actor)
         state.journal.clock[NEXT_SEQ] += 1
-        self._submissions.append(row)
-        return row
+        self._submissions.append(fact)
+        return fact
 
     def decide_array(self, content: Array, actor: int) -> None:
         """Orders or readings of one submission: one compiled call, or a few where holdings come up."""
@@ -240,11 +234,6 @@ def are_orders(submission: Submission) -> bool:
     return isinstance(content, np.ndarray) and content.dtype == rows.ORDER and not submission.linked
 
 
-def plain(content: Array) -> Array:
-    """The array as kernels are compiled for it."""
-    return content if content.flags.c_contiguous and content.flags.writeable else content.copy()
-
-
 def joined_orders(contents: Sequence[Any]) -> Array:
     """The orders of several submissions in one array."""
     if len(contents) == 1:
@@ -253,56 +242,39 @@ def joined_orders(contents: Sequence[Any]) -> Array:
     return np.frombuffer(packed, rows.ORDER)
 
 
-def submission_row(
-    submission: Submission, digest: bytes, seq: int, at_ns: int, facts_of: int, actor: int
-) -> dict[str, Any]:
-    """The fact of a submission."""
-    return {
-        "seq": seq,
-        "at_ns": at_ns,
-        "facts": facts_of,
-        "commands": len(submission.content),
-        "actor_number": actor,
-        "role": int(submission.role),
-        "content": digest,
-        "actor": submission.actor.encode(),
-        "approver": submission.approver.encode(),
-        "command_id": submission.command_id.encode(),
-    }
+def submission_fact(
+    submission: Submission, digest: bytes, seq: int, at_ns: int, count: int, actor: int
+) -> SubmissionFact:
+    """The fact of a submission that is followed by `count` - 1 facts."""
+    return SubmissionFact(
+        seq, at_ns, count, len(submission.content), actor, int(submission.role), digest, submission.actor.encode(),
+        submission.approver.encode(), submission.command_id.encode(),
+    )  # fmt: skip
+
+
+def facts_of(run: Sequence[tuple[Submission, bytes]], decided: Array, at_ns: int) -> list[SubmissionFact]:
+    """The facts of submissions of a run, as RUN says how they were decided."""
+    columns = (decided[name].tolist() for name in ("seq", "facts", "actor"))
+    return [
+        submission_fact(submission, digest, seq, at_ns, count, actor)
+        for (submission, digest), seq, count, actor in zip(run, *columns, strict=True)
+    ]
 
 
 def answers_of(decided: Array, segment: Segment, at_ns: int) -> list[Answer]:
-    """The answers of all submissions of a run but the first, as parts of the pages that they share."""
+    """The answers of submissions of a run, as parts of the pages that they share."""
     orders, trades, removals, readings, uses = (segment.pages.get(topic, NOTHING[topic]) for topic in rows.PAGE_DTYPES)
-    before = decided[0]
-    o, t, r = int(before["orders_end"]), int(before["trades_end"]), int(before["removals_end"])
-    made = []
-    columns = (decided[name][1:].tolist() for name in ("seq", "facts", "orders_end", "trades_end", "removals_end"))
-    for seq, facts_of, o_end, t_end, r_end in zip(*columns, strict=True):
-        last = seq + facts_of - 1
+    made, o, t, r = [], 0, 0, 0
+    columns = (decided[name].tolist() for name in ("seq", "facts", "orders_end", "trades_end", "removals_end"))
+    for seq, count, o_end, t_end, r_end in zip(*columns, strict=True):
+        last = seq + count - 1
         made.append(Answer(seq, last, at_ns, orders[o:o_end], trades[t:t_end], removals[r:r_end], readings, uses, []))
         o, t, r = o_end, t_end, r_end
     return made
 
 
-def merged(segments: list[Segment]) -> Iterator[Segment]:
-    """Neighbouring segments of frequent facts joined, so that submissions of one commit share pages (K8)."""
-    waiting: list[Segment] = []
-    for segment in [*segments, None]:
-        if segment is not None and not segment.rare:
-            waiting.append(segment)
-            continue
-        if waiting:
-            pages: dict[str, list[Array]] = {}
-            for part in waiting:
-                for topic, page in part.pages.items():
-                    pages.setdefault(topic, []).append(page)
-            joined = {  # in the order of topics; a large page that stands alone is not copied
-                topic: pages[topic][0] if len(pages[topic]) == 1 else np.concatenate(pages[topic])
-                for topic in rows.PAGE_DTYPES
-                if topic in pages
-            }
-            yield Segment([], joined, [row for part in waiting for row in part.submissions])
-            waiting = []
-        if segment is not None:
-            yield segment
+def whole(answer: Answer, before: Sequence[Segment]) -> Answer:
+    """An answer with the facts of segments before its own."""
+    own = (answer.orders, answer.trades, answer.removals, answer.readings, answer.uses)
+    parts = [*before, Segment([], dict(zip(rows.PAGE_DTYPES, own, strict=True)), [])]
+    return make_answer(answer.first_seq, answer.last_seq, answer.at_ns, parts)

@@ -1,9 +1,9 @@
 """The pipeline in front of the writer: what waits is decided together while the commit before is being written.
 
-Callers put their submissions in a bounded queue and hold a future. One thread takes what waits and decides it, another
-makes it durable, with a hand-over of depth one between them: at most one commit is ahead of the disk (contract K3).
-Futures get their answers after the commit, in order; where a commit fails, its callers and all behind it are told so
-and the writer is closed (K4).
+Callers put their submissions in a bounded queue and hold a future. Two threads do the same work in turn: take what
+waits, decide it, make it durable, answer. One decides at a time and one records at a time, in the same order, so while
+one records the other decides, and at most one commit is ahead of the disk (contract K3). Where a commit fails, its
+callers and all behind it are told so and the writer is closed (K4).
 """
 
 import asyncio
@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
+
+import msgspec
 
 from ledger.answers import Answer
 from ledger.codes import Code, Refused
@@ -37,7 +39,7 @@ class Load(NamedTuple):
     refused: int  # submissions refused because the queue or the disk was full
 
 
-class Request(NamedTuple):
+class Request(msgspec.Struct, frozen=True):
     """Submissions that go into one commit, and who waits for their answers."""
 
     submissions: Sequence[Submission]
@@ -55,19 +57,22 @@ class Pipeline:
         """A pipeline that calls `decided` after deciding (in that thread) and `committed` after each commit."""
         self._writer, self._clock, self._limits, self._free_bytes = writer, clock, limits, free_bytes
         self._decided, self._committed = decided, committed
-        self._change = threading.Condition()
+        self._lock = threading.Lock()
+        self._work = threading.Condition(self._lock)  # a condition for each who waits: nobody is woken in vain
+        self._room = threading.Condition(self._lock)
+        self._stillness = threading.Condition(self._lock)
+        self._deciding, self._recording = threading.Lock(), threading.Lock()
         self._queue: deque[Request] = deque()
         self._waiting = self._waiting_commands = self._in_flight = self._refused = self._answered = self._commits = 0
-        self._handed: tuple[list[Request], Decided | Refused] | None = None
         self._holds = 0
-        self._closing = self._decider_ended = False
+        self._closing = False
         self._threads: list[threading.Thread] = []
         self._for_room: list[asyncio.Future[None]] = []
 
     @property
     def load(self) -> Load:
         """Counters to look at."""
-        with self._change:
+        with self._lock:
             return Load(
                 self._waiting, self._waiting_commands, self._in_flight, self._answered, self._commits, self._refused
             )
@@ -82,9 +87,9 @@ class Pipeline:
         """Put submissions in the queue; the future gets their answers. Raises Refused, also QUEUE_FULL."""
         request = Request(submissions, count_commands(submissions), Future())
         request.promise.set_running_or_notify_cancel()  # type: ignore[union-attr] # what is submitted is not withdrawn
-        with self._change:
+        with self._lock:
             while not self._enter(request):
-                self._change.wait()
+                self._room.wait()
         return request.promise  # type: ignore[return-value]
 
     async def submit_async(self, submissions: Sequence[Submission]) -> list[Answer | Refused]:
@@ -95,7 +100,7 @@ class Pipeline:
         loop = asyncio.get_running_loop()
         request = Request(submissions, count_commands(submissions), loop.create_future())
         while True:
-            with self._change:
+            with self._lock:
                 if self._enter(request):
                     break
                 room: asyncio.Future[None] = loop.create_future()
@@ -116,55 +121,62 @@ class Pipeline:
                 raise Refused(Code.QUEUE_FULL, "queue", self._waiting, "wait and submit the same command id again")
             return False
         if not self._threads:
-            self._threads = [threading.Thread(target=run, daemon=True) for run in (self._decide, self._record)]
+            self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(2)]
             for thread in self._threads:
                 thread.start()
         self._queue.append(request)
         self._waiting += len(request.submissions)
         self._waiting_commands += request.commands
         if len(self._queue) == 1:
-            self._change.notify_all()
+            self._work.notify()
         return True
 
     @contextmanager
     def still(self) -> Iterator[None]:
         """While the block runs nothing is decided or recorded: state, position and head belong together."""
-        with self._change:
+        with self._lock:
             self._holds += 1
-            self._change.wait_for(lambda: not self._in_flight)
+            self._stillness.wait_for(lambda: not self._in_flight)
         try:
             yield
         finally:
-            with self._change:
+            with self._lock:
                 self._holds -= 1
-                self._change.notify_all()
+                self._work.notify()
 
     def close(self) -> None:
         """Let nothing more in, finish what waits, end both threads."""
-        with self._change:
+        with self._lock:
             self._closing = True
-            self._change.notify_all()
+            self._work.notify()
+            self._room.notify_all()
         for thread in self._threads:
             thread.join()
 
     # the two threads
 
-    def _decide(self) -> None:
-        """Take what waits, decide it, hand it over, as soon as the one before was taken over."""
+    def _run(self) -> None:
+        """Commit after commit; each begins to be recorded before the next begins to be decided."""
         while True:
-            with self._change:
-                self._change.wait_for(
-                    lambda: self._handed is None and not self._holds and (self._queue or self._closing)
-                )
-                if not self._queue:
-                    self._decider_ended = True
-                    self._change.notify_all()
+            with self._deciding:
+                requests = self._next()
+                if not requests:
                     return
-                requests = self._take()
-            decided = self._decided_of(requests)
-            with self._change:
-                self._handed = requests, decided
-                self._change.notify_all()
+                decided = self._decided_of(requests)
+                self._recording.acquire()
+            try:
+                outcome = self._recorded(decided)
+                self._count(requests, outcome)
+                self._committed()
+                tell(outcomes(requests, outcome))
+            finally:
+                self._recording.release()
+
+    def _next(self) -> list[Request]:
+        """The requests of the next commit once there are some, none when the pipeline is closed."""
+        with self._lock:
+            self._work.wait_for(lambda: not self._holds and (self._queue or self._closing))
+            return self._take() if self._queue else []
 
     def _take(self) -> list[Request]:
         """The requests of the next commit, in order."""
@@ -177,7 +189,7 @@ class Pipeline:
             self._waiting -= len(request.submissions)
             self._in_flight += len(request.submissions)
         self._waiting_commands -= commands
-        self._change.notify_all()  # there is room
+        self._room.notify_all()
         rooms, self._for_room = self._for_room, []
         tell([(room, None) for room in rooms])
         return requests
@@ -196,28 +208,6 @@ class Pipeline:
             return self._writer.fail(failure)
         return decided
 
-    def _record(self) -> None:
-        """Make durable what was handed over, then answer."""
-        while True:
-            with self._change:
-                self._change.wait_for(lambda: self._handed is not None or self._decider_ended)
-                if self._handed is None:
-                    return
-                (requests, decided), self._handed = self._handed, None
-                self._change.notify_all()
-            outcome = self._recorded(decided)
-            with self._change:
-                count = sum(len(request.submissions) for request in requests)
-                self._in_flight -= count
-                if isinstance(outcome, Decided):
-                    self._commits += 1
-                    self._answered += count
-                elif outcome.code == Code.DISK_NEARLY_FULL:
-                    self._refused += count
-                self._change.notify_all()
-            self._committed()
-            tell(outcomes(requests, outcome))
-
     def _recorded(self, decided: Decided | Refused) -> Decided | Refused:
         """What was decided, once it is durable, or why it is not."""
         if isinstance(decided, Decided):
@@ -227,10 +217,23 @@ class Pipeline:
                 return refusal
         return decided
 
+    def _count(self, requests: Sequence[Request], outcome: Decided | Refused) -> None:
+        """Note that requests are no longer on their way."""
+        count = sum(len(request.submissions) for request in requests)
+        with self._lock:
+            self._in_flight -= count
+            if isinstance(outcome, Decided):
+                self._commits += 1
+                self._answered += count
+            elif outcome.code == Code.DISK_NEARLY_FULL:
+                self._refused += count
+            if not self._in_flight:
+                self._stillness.notify_all()
+
 
 def count_commands(submissions: Sequence[Submission]) -> int:
     """Commands in submissions, as far as can be said before they are checked."""
-    return sum(size_of(submission.content) for submission in submissions)
+    return sum([size_of(submission.content) for submission in submissions])
 
 
 def size_of(content: Content) -> int:

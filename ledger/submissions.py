@@ -4,7 +4,7 @@ import functools
 import hashlib
 import re
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from ledger import rows
 from ledger.codes import Code, Refused
 from ledger.commands import AUTHORITY, ORDER_ROLES, READING_ROLES, Command, RegisterParty, Role
+from ledger.journal.columns import encode_columns
 from ledger.tables import Array
 
 MAX_BATCH: Final = 1_000_000
@@ -19,7 +20,7 @@ MAX_NAME: Final = 64
 Content = Sequence[Command] | Array
 
 
-class Submission(NamedTuple):
+class Submission(msgspec.Struct, frozen=True):
     """Commands of one actor under one command id; an array of `rows.ORDER` or `rows.READING` is a batch of those."""
 
     content: Content
@@ -32,29 +33,25 @@ class Submission(NamedTuple):
 
 def content_digest(submission: Submission) -> bytes:
     """SHA-256 over what a submission asks for, and as whom; personal data left out (K1, K12)."""
-    digest = hashlib.sha256()
-    digest.update(msgspec.msgpack.encode((int(submission.role), submission.approver, submission.linked)))
     content = submission.content
+    digest = hashlib.sha256(msgspec.msgpack.encode((int(submission.role), submission.approver, submission.linked)))
     if isinstance(content, np.ndarray):
-        named, packed = described(content.dtype)
-        digest.update(named)
-        if len(content) == 1 and packed:
-            digest.update(content.tobytes()[:packed])
-        else:
-            for name in content.dtype.names or ():
-                digest.update(np.ascontiguousarray(content[name]).data)
+        digest.update(described(content.dtype))
+        digest.update(encode_columns(plain(content)))
     else:
         digest.update(msgspec.msgpack.encode([impersonal(command) for command in content]))
     return digest.digest()
 
 
+def plain(content: Array) -> Array:
+    """The array as kernels are compiled for it."""
+    return content if content.flags.c_contiguous and content.flags.writeable else content.copy()
+
+
 @functools.lru_cache(maxsize=16)
-def described(dtype: Any) -> tuple[bytes, int]:
-    """Names and dtypes of columns in a text, and the bytes of a row where no gap lies between them, else 0."""
-    names = dtype.names or ()
-    sizes = [dtype[name].itemsize for name in names]
-    dense = all(dtype.fields[name][1] == sum(sizes[:at]) for at, name in enumerate(names))
-    return repr([(name, dtype[name].str) for name in names]).encode(), sum(sizes) if dense else 0
+def described(dtype: Any) -> bytes:
+    """Names and dtypes of columns in a text."""
+    return repr([(name, dtype[name].str) for name in dtype.names]).encode()
 
 
 def impersonal(command: Command) -> Command:
@@ -68,7 +65,7 @@ def check_submission(submission: Submission) -> None:
     """Raise Refused for a submission that is malformed or not authorised: it leaves no facts (K7, K29)."""
     check_names(submission)
     content = submission.content
-    if not isinstance(content, Sequence | np.ndarray):
+    if not isinstance(content, np.ndarray | Sequence):
         raise Refused(Code.WRONG_TYPE, "commands", type(content).__name__, "a command, a list of them, or an array")
     if isinstance(content, np.ndarray) and content.ndim != 1:
         raise Refused(Code.WRONG_TYPE, "commands", content.shape, "an array of one dimension")
@@ -90,14 +87,20 @@ def check_names(submission: Submission) -> None:
         raise Refused(Code.WRONG_TYPE, "role", submission.role, "one of " + ", ".join(role.name for role in Role))
     if not isinstance(submission.linked, bool):  # it goes into the digest
         raise Refused(Code.WRONG_TYPE, "linked", submission.linked, "true or false")
-    for field in ("actor", "command_id", "approver"):
-        value = getattr(submission, field)
-        if not isinstance(value, str):
-            raise Refused(Code.WRONG_TYPE, field, value, "a text")
-        if not value.isprintable() or len(value.encode()) > MAX_NAME:
-            raise Refused(Code.OUT_OF_RANGE, field, value, f"printable, at most {MAX_NAME} bytes")
-        if not value and field != "approver":
-            raise Refused(Code.EMPTY, field, value, "")
+    check_name("actor", submission.actor)
+    check_name("command_id", submission.command_id)
+    if submission.approver != "":
+        check_name("approver", submission.approver)
+
+
+def check_name(field: str, value: str) -> None:
+    """Raise Refused for what is no short printable text."""
+    if not isinstance(value, str):
+        raise Refused(Code.WRONG_TYPE, field, value, "a text")
+    if not value:
+        raise Refused(Code.EMPTY, field, value, "")
+    if not value.isprintable() or len(value.encode()) > MAX_NAME:
+        raise Refused(Code.OUT_OF_RANGE, field, value, f"printable, at most {MAX_NAME} bytes")
 
 
 def check_command(command: Command, role: Role, *, approved: bool) -> None:

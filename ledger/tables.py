@@ -4,6 +4,7 @@ A holding is one right in one year; it is a row of `account` and of `balance`. M
 district, cells, expired, fees, external) are rows of the same tables. A row has four balances, one a role.
 """
 
+from collections.abc import Sequence
 from enum import IntEnum
 from typing import Any, Final, NamedTuple
 
@@ -197,6 +198,20 @@ def grown(array: Array, length: int, fill: Any = 0) -> Array:
     longer = np.full((max(length, 2 * len(array)), *array.shape[1:]), fill, array.dtype)
     longer[: len(array)] = array
     return longer
+
+
+def copied(part: Array) -> Array:
+    """A copy of contiguous rows, as bytes: numpy copies structured rows field by field, ten times slower."""
+    made: Array = part.view(np.uint8).copy().view(part.dtype)
+    return made
+
+
+def joined(parts: Sequence[Array]) -> Array:
+    """Contiguous rows of several arrays in one; an array that stands alone is handed on as it is."""
+    if len(parts) == 1:
+        return parts[0]
+    made: Array = np.concatenate([part.view(np.uint8) for part in parts]).view(parts[0].dtype)
+    return made
 
 
 def make_journal(orders: int, trades: int, removals: int, readings: int, uses: int) -> Journal:

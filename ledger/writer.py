@@ -2,41 +2,39 @@
 
 import hashlib
 import uuid
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import msgspec
-import numpy as np
 
-from ledger.answers import Answer, make_answer
+from ledger.answers import Answer, read_answer
 from ledger.codes import Code, Refused
 from ledger.decider import Decider, are_orders
 from ledger.forks import check_fork
 from ledger.journal.pages import MAX_PAGE_FACTS
-from ledger.journal.records import GENESIS, Decoded, chain, parse
+from ledger.journal.records import GENESIS, chain
 from ledger.journal.store import Key, Store
 from ledger.policy import Policy
 from ledger.replay import Progress, fold
-from ledger.rows import SUBMISSIONS
+from ledger.segments import Segment, drafts
 from ledger.snapshot import Snapshot
 from ledger.state import State
 from ledger.submissions import Content, Submission, check_submission, content_digest
 from ledger.tables import AT_NS
 
-RECENT_KEYS: Final = 65_536
+Name = tuple[str, str]
+"""Actor and command id, under which a submission may be repeated (contract K1)."""
 
-
-Known = Key | tuple[Key, Answer] | None
-"""A submission that is recorded, one that is decided with its answer, or none."""
+Known = Key | tuple[Key, Answer]
+"""A submission that is recorded, or one that is decided and on its way, with its answer."""
 
 
 class Decided(NamedTuple):
-    """What one commit will hold: answers for its submissions, records with their spans of `seq`, and keys."""
+    """What one commit will hold: answers for its submissions, facts, the policy in force, and keys."""
 
     answers: list[Answer | Refused]
-    entries: list[tuple[str, bytes]]
-    spans: list[tuple[int, int]]
+    segments: list[Segment]
+    policy: int
     keys: list[Key]
 
 
@@ -55,9 +53,7 @@ class Writer:
         self._page_facts = page_facts
         self._decider = Decider(self.state)
         self._head = GENESIS
-        self._recent: OrderedDict[tuple[str, str], Key] = OrderedDict()
-        self._pending: dict[tuple[str, str], tuple[Key, Answer]] = {}  # decided, not yet durable
-        self._deciding: list[Key] = []
+        self._pending: dict[Name, tuple[Key, Answer]] = {}  # decided, not yet durable
         self._closed: Refused | None = None
         self._failed: Refused | None = None  # by a commit: nothing that was decided later may be recorded
 
@@ -66,7 +62,7 @@ class Writer:
         content = msgspec.msgpack.encode(policy)
         self.state.journal.clock[AT_NS] = at_ns
         self._decider.found(ledger_id or str(uuid.uuid4()), policy, content, policy_digest(policy))
-        self.record(self._drafted([], []))
+        self.record(self._taken([], []))
 
     def reopen(self, progress: Progress | None = None, start: Snapshot | None = None) -> None:
         """Fold the recorded facts, those behind a snapshot if there is one. Raises Refused for a damaged record."""
@@ -104,9 +100,8 @@ class Writer:
         if self._closed:
             raise self._closed
         try:
-            answers = self._answers(submissions, now_ns)
-            keys, self._deciding = self._deciding, []
-            return self._drafted(answers, keys)
+            keys: list[Key] = []
+            return self._taken(self._answers(submissions, now_ns, keys), keys)
         except BaseException as failure:
             raise self.fail(failure) from failure
 
@@ -118,15 +113,19 @@ class Writer:
         if self._failed:
             raise self._failed
         try:
-            if decided.entries:
-                self._store.append(self.position, decided.entries, decided.spans, decided.keys)
+            drafted = list(drafts(decided.segments, self._page_facts))
+            chained = list(chain(drafted, self._head, decided.policy))
+            if chained:
+                entries = [(topic, state) for topic, state, _ in chained]
+                spans = [(draft.first_seq, draft.last_seq) for draft in drafted]
+                self._store.append(self.position, entries, spans, decided.keys)
         except BaseException as failure:
             self._failed = self.fail(failure)
             raise self._failed from failure
-        self.position += len(decided.entries)
+        if chained:
+            self.position, self._head = self.position + len(chained), chained[-1][2]
         for key in decided.keys:
-            self._remember(key)
-            del self._pending[key.actor, key.command_id]
+            del self._pending[key[:2]]
 
     def close(self) -> None:
         """Accept nothing more."""
@@ -137,108 +136,100 @@ class Writer:
         self._closed = Refused(Code.COMMIT_FAILED, "commit", str(failure), "reopen and repeat the command id")
         return self._closed
 
-    def _answers(self, submissions: Sequence[Submission], now_ns: int) -> list[Answer | Refused]:
-        """An answer or a refusal for each; neighbouring batches of orders are decided together."""
+    def _answers(self, submissions: Sequence[Submission], now_ns: int, keys: list[Key]) -> list[Answer | Refused]:
+        """An answer or a refusal for each, and keys of the new ones; neighbouring batches of orders go together."""
         answers: list[Answer | Refused] = []
-        run: list[tuple[Submission, bytes]] = []
-        names: set[tuple[str, str]] = set()
+        run: dict[Name, tuple[Submission, bytes]] = {}
 
         def end_run() -> None:
             if run:
-                decided = self._decider.decide_orders(run, now_ns)
-                for (submission, digest), answer in zip(run, decided, strict=True):
-                    self._pend(submission, digest, answer)
+                decided = self._decider.decide_orders([*run.values()], now_ns)
+                for (submission, digest), answer in zip(run.values(), decided, strict=True):
+                    keys.append(self._pend(submission, digest, answer))
                 answers.extend(decided)
                 run.clear()
-                names.clear()
 
-        for submission, digest, known in self._looked_up(submissions):
-            name = (submission.actor, submission.command_id)
+        digests = [checked_digest(submission) for submission in submissions]
+        known = self._known(submissions, digests)
+        for submission, digest in zip(submissions, digests, strict=True):
+            name = submission.actor, submission.command_id
+            if isinstance(digest, Refused):
+                end_run()
+                answers.append(digest)
+                continue
+            if name in run:
+                end_run()
             try:
-                if isinstance(digest, Refused):
-                    raise digest
-                if name in names:
-                    end_run()
-                    known = self._pending[name]  # noqa: PLW2901
-                answer = self._repeated(submission, digest, known)
+                answer = self._repeated(submission, digest, self._pending.get(name) or known.get(name))
                 if answer is None:
                     check_fork(submission, self._store)
-                    submission = submission._replace(content=self._seal(submission.content))  # noqa: PLW2901
+                    submission = self._sealed(submission)  # noqa: PLW2901
             except Refused as refusal:
                 end_run()
                 answers.append(refusal)
                 continue
             if answer is None and are_orders(submission):
-                run.append((submission, digest))
-                names.add(name)
+                run[name] = submission, digest
                 continue
             end_run()
             if answer is None:
                 answer = self._decider.decide(submission, digest, now_ns)
-                self._pend(submission, digest, answer)
+                keys.append(self._pend(submission, digest, answer))
             answers.append(answer)
         end_run()
         return answers
 
-    def _looked_up(self, submissions: Sequence[Submission]) -> Iterator[tuple[Submission, bytes | Refused, Known]]:
-        """Each submission with its content digest, or why it is malformed, and what is known under its key."""
-        digests: list[bytes | Refused] = []
-        found: dict[tuple[str, str], Known] = {}
-        for submission in submissions:
-            name = (submission.actor, submission.command_id)
-            try:
-                check_submission(submission)
-                digests.append(content_digest(submission))
-            except Refused as refusal:
-                digests.append(refusal)
-                continue
-            found[name] = self._pending.get(name) or self._recent.get(
-                name
-            )  # in this order: it moves from here to there
-        unseen = [name for name, known in found.items() if known is None]
-        found.update(self._store.keys(unseen) if unseen else {})
-        for submission, digest in zip(submissions, digests, strict=True):
-            if isinstance(digest, Refused):
-                yield submission, digest, None
-            else:
-                name = (submission.actor, submission.command_id)
-                yield submission, digest, found[name] or self._pending.get(name)  # since then, in this commit
+    def _known(self, submissions: Sequence[Submission], digests: Sequence[bytes | Refused]) -> dict[Name, Known]:
+        """Those of well-formed submissions that came before this commit."""
+        names = {
+            (submission.actor, submission.command_id): None
+            for submission, digest in zip(submissions, digests, strict=True)
+            if isinstance(digest, bytes)
+        }
+        pending = {name: on_its_way for name in names if (on_its_way := self._pending.get(name))}
+        unseen = [name for name in names if name not in pending]  # asked later: it moves from there to the store
+        return {**pending, **(self._store.keys(unseen) if unseen else {})}
 
-    def _repeated(self, submission: Submission, digest: bytes, known: Known) -> Answer | None:
+    def _repeated(self, submission: Submission, digest: bytes, known: Known | None) -> Answer | None:
         """The first answer to a repeated submission, on its way or recorded; None for a new one."""
         if known is None:
             return None
         key = known if isinstance(known, Key) else known[0]
         check_repeat(submission, key, digest)
         answer = read_answer(self._store, key) if isinstance(known, Key) else known[1]
-        return answer._replace(repeated=True)
+        return msgspec.structs.replace(answer, repeated=True)
 
-    def _pend(self, submission: Submission, digest: bytes, answer: Answer) -> None:
+    def _sealed(self, submission: Submission) -> Submission:
+        """The submission without personal data."""
+        content = self._seal(submission.content)
+        return submission if content is submission.content else msgspec.structs.replace(submission, content=content)
+
+    def _pend(self, submission: Submission, digest: bytes, answer: Answer) -> Key:
+        """Remember a decided submission until it is durable."""
         key = Key(submission.actor, submission.command_id, digest, answer.first_seq, answer.last_seq)
         self._pending[key.actor, key.command_id] = key, answer
-        self._deciding.append(key)
+        return key
 
     def answer(self, actor: str, command_id: str) -> Answer | None:
         """What a recorded submission was answered, from its facts; None where there was none."""
-        name = (actor, command_id)
-        known = self._recent.get(name) or self._store.keys([name]).get(name)
-        return read_answer(self._store, known)._replace(repeated=True) if known else None
+        known = self._store.keys([(actor, command_id)])
+        if not known:
+            return None
+        return msgspec.structs.replace(read_answer(self._store, known[actor, command_id]), repeated=True)
 
-    def _drafted(self, answers: list[Answer | Refused], keys: list[Key]) -> Decided:
-        """The records of what was decided, linked into the chain."""
+    def _taken(self, answers: list[Answer | Refused], keys: list[Key]) -> Decided:
+        """What was decided, as the commit that it becomes."""
         policy = self.state.policy.version if self.state.policy else 0
-        entries, spans = [], []
-        drafts = list(self._decider.drafts(self._page_facts))
-        for draft, (topic, state, digest) in zip(drafts, chain(drafts, self._head, policy), strict=True):
-            entries.append((topic, state))
-            spans.append((draft.first_seq, draft.last_seq))
-            self._head = digest
-        return Decided(answers, entries, spans, keys)
+        return Decided(answers, self._decider.take(), policy, keys)
 
-    def _remember(self, key: Key) -> None:
-        self._recent[key.actor, key.command_id] = key
-        while len(self._recent) > RECENT_KEYS:
-            self._recent.popitem(last=False)
+
+def checked_digest(submission: Submission) -> bytes | Refused:
+    """The content digest of a submission, or why it is malformed."""
+    try:
+        check_submission(submission)
+        return content_digest(submission)
+    except Refused as refusal:
+        return refusal
 
 
 def policy_digest(policy: Policy) -> bytes:
@@ -250,19 +241,3 @@ def check_repeat(submission: Submission, known: Key, digest: bytes) -> None:
     """Raise Refused (COMMAND_ID_REUSED) when a known command id comes with other content."""
     if known.content != digest:
         raise Refused(Code.COMMAND_ID_REUSED, "command_id", submission.command_id, f"used at seq {known.first_seq}")
-
-
-def read_answer(store: Store, key: Key) -> Answer:
-    """The facts of a recorded submission, as they were answered."""
-    found = Decoded([], {}, 0, key.last_seq, b"")
-    for entry in store.entries_from_seq(key.first_seq):
-        record = parse(entry.position, entry.state)
-        if record.header.first_seq > key.last_seq:
-            break
-        if record.header.columns:
-            topic, rows = record.page
-            found.pages.setdefault(topic, []).append(rows)
-        else:
-            found.facts.append(record.fact)
-    times = [page["at_ns"][page["seq"] == key.first_seq] for page in found.pages[SUBMISSIONS]]
-    return make_answer(key.first_seq, key.last_seq, int(np.concatenate(times)[0]), [found])

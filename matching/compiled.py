@@ -31,13 +31,15 @@ OPTIONS: Any = {
     "error_model": "numpy",  # no check for division by zero: every divisor is known to be positive
     "_nrt": False,  # no reference counts on the arrays that every call hands on; kernels never allocate
 }
+KERNEL = re.compile(r"^@(short_)?kernel\b", re.MULTILINE)
 IMPORT = re.compile(r"^from ([\w.]+) import", re.MULTILINE)
 
 
 def kernel_sources(*packages: Path) -> list[Path]:
     """The modules of `packages` that define kernels, and whatever they import from there, in order of path."""
     found: set[Path] = set()
-    waiting = [path for package in packages for path in package.rglob("*.py") if "@kernel" in path.read_text("utf-8")]
+    modules = [path for package in packages for path in package.rglob("*.py")]
+    waiting = [path for path in modules if KERNEL.search(path.read_text("utf-8"))]
     while waiting:
         path = waiting.pop()
         found.add(path)
@@ -77,13 +79,13 @@ def announce(folder: Path | None, what: str) -> None:
         logging.getLogger("matching").warning("compiling %s for this machine, once: up to a minute", what)
 
 
-def compiler(folder: Path | None) -> Callable[[Function], Function]:
-    """A decorator that compiles kernels into a cache folder."""
+def compiler(folder: Path | None, *, nogil: bool = True) -> Callable[[Function], Function]:
+    """A decorator that compiles kernels into a cache folder; with `nogil` other threads go on meanwhile."""
 
     def compiled(function: Function) -> Function:
         before, config.CACHE_DIR = config.CACHE_DIR, str(folder or "")
         try:
-            return cast("Function", numba.njit(cache=folder is not None, nogil=True, **OPTIONS)(function))
+            return cast("Function", numba.njit(cache=folder is not None, nogil=nogil, **OPTIONS)(function))
         finally:
             config.CACHE_DIR = before
 

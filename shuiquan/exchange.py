@@ -116,7 +116,8 @@ class Exchange(Asking, Submitting):
         with self._still():
             state = copy.deepcopy(self.state)
         digest = content_digest(submission)
-        return Decider(state).decide(submission._replace(content=sealed(submission.content)), digest, self._clock())
+        submission = Submission(sealed(submission.content), actor, role, "preview", approver)
+        return Decider(state).decide(submission, digest, self._clock())
 
     def _check_writable(self) -> None:
         """Raise Refused (LEDGER_CLOSED) when the ledger was opened for reading."""

@@ -18,6 +18,7 @@ from ledger.journal.pages import MAX_PAGE_FACTS
 from ledger.journal.records import GENESIS, chain, parse, segments
 from ledger.policy import Policy
 from ledger.replay import replay
+from ledger.segments import drafts
 from ledger.state import State
 from ledger.statehash import logical_state
 from ledger.submissions import Submission, check_submission, content_digest
@@ -273,7 +274,7 @@ class Fork(World):
         state, replayed = self.exchange.state, copy.deepcopy(self.before)
         check_state(state)
         check_sums(state)
-        stored = [packed for _, packed, _ in chain(list(self.decider.drafts(MAX_PAGE_FACTS)), GENESIS, 1)]
+        stored = [packed for _, packed, _ in chain(drafts(self.decider.take(), MAX_PAGE_FACTS), GENESIS, 1)]
         for decoded in segments((parse(at, packed) for at, packed in enumerate(stored, 1)), replayed.next_seq):
             replay(replayed, decoded)
         one, other = logical_state(state), logical_state(replayed)

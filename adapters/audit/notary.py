@@ -10,6 +10,7 @@ from adapters.audit.files import TREE, beside
 from adapters.audit.keys import Keys
 from adapters.audit.reports import make_report
 from adapters.audit.tree import grown_tree
+from ledger.answers import read_answer
 from ledger.audit.check_proof import InvalidProof, decode_fact, parse_checkpoint, parted, root_of
 from ledger.audit.checkpoints import (
     START,
@@ -31,7 +32,6 @@ from ledger.facts import LedgerOpened
 from ledger.journal.records import parse
 from ledger.journal.store import Store
 from ledger.replay import Progress
-from ledger.writer import read_answer
 
 TRADES = ("trade/1", "agreement.settled/1")
 

@@ -194,11 +194,15 @@ def malformed(field: str, value: Any, rule: str = "see docs/clients.md") -> Refu
 
 def pack_submission(submission: Submission) -> msgspec.Raw:
     """A submission that was checked, ready to be put in a `Submit`."""
-    content, actor, role, command_id, approver, linked = submission
+    content = submission.content
     kind, packed = Kind.COMMANDS, content
     if isinstance(content, np.ndarray):
         kind, packed = Kind.ORDERS if content.dtype == ORDER else Kind.READINGS, memoryview(content.tobytes())
-    return msgspec.Raw(_ENCODER.encode(Asked(actor, role, command_id, approver, linked, kind, packed)))  # type: ignore[arg-type]
+    asked = Asked(
+        submission.actor, submission.role, submission.command_id, submission.approver, submission.linked, kind,
+        packed,  # type: ignore[arg-type] # any sequence travels as a list
+    )  # fmt: skip
+    return msgspec.Raw(_ENCODER.encode(asked))
 
 
 def pack_submit(number: int, submissions: Sequence[msgspec.Raw]) -> bytearray:
@@ -230,10 +234,13 @@ def pack_outcome(outcome: Answer | Refused) -> Said | Refusal:
     """An answer or a refusal, ready to be put in `Answers`."""
     if isinstance(outcome, Refused):
         return Refusal(*msgspec.structs.astuple(told(outcome)))
-    first_seq, last_seq, at_ns, *arrays, acts, repeated = outcome
+    arrays = (outcome.orders, outcome.trades, outcome.removals, outcome.readings, outcome.uses)
     orders, trades, removals, readings, uses = (memoryview(rows.tobytes()) for rows in arrays)
-    packed = [(seq, at, TOPIC_OF[type(fact)], msgspec.Raw(_ENCODER.encode(fact))) for seq, at, fact in acts]
-    return Said(first_seq, last_seq, at_ns, orders, trades, removals, readings, uses, packed, repeated)
+    acts = [(seq, at, TOPIC_OF[type(fact)], msgspec.Raw(_ENCODER.encode(fact))) for seq, at, fact in outcome.acts]
+    return Said(
+        outcome.first_seq, outcome.last_seq, outcome.at_ns, orders, trades, removals, readings, uses, acts,
+        outcome.repeated,
+    )  # fmt: skip
 
 
 def outcome_of(said: Said | Refusal) -> Answer | Refused:

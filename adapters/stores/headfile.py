@@ -5,6 +5,7 @@ hash of the first record, which says of which ledger, the last position, and the
 """
 
 import hashlib
+import os
 import re
 import struct
 from contextlib import suppress
@@ -52,8 +53,7 @@ class HeadFile:
         line = f"shuiquan-head 1 {first.hex()} {position:020} {previous_of(record).hex()}\n"
         with suppress(OSError):
             self._file = self._file or FileIO(self._path, "r+" if self._path.exists() else "w+")
-            self._file.seek(0)
-            self._file.write(line.encode())
+            os.pwrite(self._file.fileno(), line.encode(), 0)
 
     def fork_due(self, store: Store) -> ForkDue | None:
         """The fork that a journal needs which lacks records of which this file knows, or has others."""

@@ -5,14 +5,16 @@ second writer even where the lock failed. Keys of submissions and spans of seque
 in one transaction, durable by fsync (WAL, synchronous FULL).
 """
 
+import functools
 import hashlib
+import itertools
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from eventsourcing.persistence import PersistenceError, StoredEvent
+from eventsourcing.persistence import InterfaceError, PersistenceError, StoredEvent
 from eventsourcing.sqlite import (
     SQLiteApplicationRecorder,
     SQLiteConnection,
@@ -31,6 +33,7 @@ STREAM: Final = "journal"
 APPLICATION_ID: Final = 0x53515331  # "SQS1" in the file's header says whose it is
 READ_AT_ONCE: Final = 64  # a page can be several megabytes
 READ_FIRST: Final = 4  # most who ask for one group of records read no further
+ROWS_AT_ONCE: Final = 4_096  # of five values: SQLite takes 32,766 in a statement
 READ_ONLY: Final = "?mode=ro"
 PRAGMAS: Final = ("PRAGMA synchronous=FULL", "PRAGMA cache_size=-65536", "PRAGMA wal_autocheckpoint=4000")
 
@@ -42,6 +45,11 @@ CREATE TABLE IF NOT EXISTS submissions (
 """
 
 
+WANTED: Final = """
+WITH wanted (actor, command_id) AS (VALUES {}) SELECT s.* FROM wanted CROSS JOIN submissions s USING (actor, command_id)
+"""
+"""A join in this order, which looks each up by its key; with IN, SQLite reads the whole table instead."""
+
 MARKS_TABLE: Final = """
 CREATE TABLE IF NOT EXISTS backup_marks (position INTEGER PRIMARY KEY, head BLOB, at_ns INTEGER)
 """
@@ -49,16 +57,17 @@ CREATE TABLE IF NOT EXISTS backup_marks (position INTEGER PRIMARY KEY, head BLOB
 
 
 class JournalConnectionPool(SQLiteConnectionPool):
-    """Connections with the settings that a journal needs; the library leaves them at their defaults."""
+    """Connections with the settings that a journal needs, which keep their statements; the library's keep one."""
 
     def _create_connection(self) -> SQLiteConnection:
-        if READ_ONLY in self.db_name:
-            self.is_journal_mode_wal = True  # as the file is: a backup has no log, and nothing may be written
-        connection = super()._create_connection()
-        cursor = connection.cursor()
-        for pragma in PRAGMAS:
-            cursor.execute(pragma)
-        return connection
+        try:
+            connection = sqlite3.connect(self.db_name, uri=True, check_same_thread=False, isolation_level=None)
+            connection.row_factory = sqlite3.Row
+            for pragma in PRAGMAS:
+                connection.execute(pragma)
+        except sqlite3.Error as problem:
+            raise InterfaceError(problem) from problem
+        return SQLiteConnection(connection, max_age=self.max_age)
 
 
 class JournalDatastore(SQLiteDatastore):
@@ -98,11 +107,10 @@ class JournalRecorder(SQLiteApplicationRecorder):
             [(e.originator_id, e.originator_version, e.topic, e.state) for e in stored_events],
         )
         positions = [event.originator_version for event in stored_events]
-        c.executemany(
-            "INSERT INTO spans VALUES (?,?,?)",
-            [(p, first, last) for p, (first, last) in zip(positions, spans, strict=True)],
-        )
-        c.executemany("INSERT INTO submissions VALUES (?,?,?,?,?)", keys)
+        placed = [(position, *span) for position, span in zip(positions, spans, strict=True)]
+        for table, width, rows in (("spans", 3, placed), ("submissions", 5, keys)):
+            for some in portions(rows):
+                c.execute(f"INSERT INTO {table} VALUES {values(len(some), width)}", flat(some))
         return positions
 
 
@@ -122,6 +130,9 @@ class SQLiteStore:
             prepare(path, writable=writable)
             self._datastore = JournalDatastore(str(path) if writable else f"{path.absolute().as_uri()}{READ_ONLY}")
             self._recorder = JournalRecorder(self._datastore)
+            self._lookups = sqlite3.connect(
+                f"{path.absolute().as_uri()}{READ_ONLY}", uri=True, check_same_thread=False, isolation_level=None
+            )
             self._head_file = HeadFile(Path(f"{path}.head"))
             self._first = b""
             if writable:
@@ -185,12 +196,12 @@ class SQLiteStore:
 
     def keys(self, names: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Key]:
         """Those of many submissions, named by actor and command id, that were recorded."""
-        found: dict[tuple[str, str], Key] = {}
-        with self._datastore.transaction(commit=False) as cursor:
-            for name in names:
-                cursor.execute("SELECT * FROM submissions WHERE actor = ? AND command_id = ?", name)
-                found.update((name, Key(*row)) for row in cursor.fetchall())
-        return found
+        found: list[Key] = []
+        with coded(self.path):
+            for some in portions(names):
+                asked = WANTED.format(values(len(some), 2))
+                found += map(Key._make, self._lookups.execute(asked, flat(some)))
+        return {(key.actor, key.command_id): key for key in found}
 
     def fork_due(self) -> ForkDue | None:
         """Whether this file is a copy from a backup, or lacks records of which the head file knows."""
@@ -204,6 +215,7 @@ class SQLiteStore:
     def close(self) -> None:
         """Close all connections and let the next writer in."""
         self._head_file.close()
+        self._lookups.close()
         self._datastore.close()
         if self._lock:
             self._lock.release()
@@ -213,6 +225,26 @@ class SQLiteStore:
             cursor.execute(statement, parameters)
             row = cursor.fetchone()
         return tuple(row) if row else ()
+
+
+def portions(rows: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    """Rows in portions for one statement each.
+
+    Not `executemany`: at every row of it another thread takes the interpreter, and gives it back after a while.
+    """
+    for at in range(0, len(rows), ROWS_AT_ONCE):
+        yield rows[at : at + ROWS_AT_ONCE]
+
+
+@functools.lru_cache(maxsize=1024)
+def values(count: int, width: int) -> str:
+    """Placeholders of so many rows."""
+    return ",".join([f"({','.join('?' * width)})"] * count)
+
+
+def flat(rows: Sequence[Sequence[Any]]) -> list[Any]:
+    """The values of some rows, one after the other."""
+    return list(itertools.chain.from_iterable(rows))
 
 
 def lock(file_lock: FileLock, path: Path) -> None:

@@ -1,7 +1,7 @@
-"""From the columns of pages to rows in memory: one compiled pass over the rows, not one a column.
+"""From the columns of pages to rows in memory and back: one compiled pass over the rows, not one a column.
 
-A page holds a column after the other, kernels want a fact in one place. Most of the time of reading a journal goes
-into this turn, so numbers are moved by a kernel; only texts and digests go column by column.
+A page holds a column after the other, kernels want a fact in one place. Much of the time of writing and reading a
+journal goes into this turn, so numbers are moved by kernels; only texts and digests go column by column.
 """
 
 import functools
@@ -10,9 +10,10 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from ledger.compiled import kernel
+from ledger.compiled import short_kernel
 from ledger.tables import Array
 
+BLOCK: Final = np.uint64(128)
 WORDS: Final = (np.dtype(np.int64), np.dtype(np.int32), np.dtype(np.int16), np.dtype(np.int8))
 
 
@@ -25,10 +26,12 @@ class Moves(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """How the rows of a layout are filled."""
+    """How the rows of a layout become columns, and columns rows."""
 
     moves: tuple[Moves, ...]
     others: tuple[tuple[str, int], ...]  # columns that numpy moves, and the bytes before them for each fact
+    row_size: int  # bytes of a fact in a page
+    dense: bool  # whether a row holds its columns without gaps between them
 
 
 @functools.lru_cache(maxsize=1024)
@@ -52,7 +55,23 @@ def plan_of(dtype: Any) -> Plan:
             offsets = np.array([dtype.fields[name][1] // size for name in names], np.int64)
             moves.append(Moves(word, offsets, np.array([begins[name] for name in names], np.int64)))
             moved |= set(names)
-    return Plan(tuple(moves), tuple((name, begin) for name, begin in begins.items() if name not in moved))
+    others = tuple((name, begin) for name, begin in begins.items() if name not in moved)
+    return Plan(tuple(moves), others, before, all(dtype.fields[name][1] == begin for name, begin in begins.items()))
+
+
+def encode_columns(rows: Array) -> bytes | bytearray:
+    """The columns of contiguous rows, one after the other, as the body of a page."""
+    plan, count = plan_of(rows.dtype), len(rows)
+    if count == 1 and plan.dense:  # as a command that comes alone leaves them
+        return rows.tobytes()[: plan.row_size]
+    body = bytearray(count * plan.row_size)
+    for moves in plan.moves:
+        size = moves.word.itemsize
+        into = np.frombuffer(body, moves.word, len(body) // size)
+        gather_words(into, rows.view(moves.word).reshape(count, -1), moves.offsets, moves.begins * count // size)
+    for name, begin in plan.others:
+        np.frombuffer(body, rows.dtype[name], count, begin * count)[:] = rows[name]
+    return body
 
 
 def fill_rows(dtype: Any, pages: Sequence[tuple[int, bytes]]) -> Array:
@@ -65,16 +84,36 @@ def fill_rows(dtype: Any, pages: Sequence[tuple[int, bytes]]) -> Array:
         for into, moves in zip(words, plan.moves, strict=True):
             size = moves.word.itemsize
             source = np.frombuffer(body, moves.word, len(body) // size)
-            move_words(into, source, moves.offsets, moves.begins * count // size, start, count)
+            spread_words(into[start : start + count], source, moves.offsets, moves.begins * count // size)
         for name, begin in plan.others:
             rows[name][start : start + count] = np.frombuffer(body, dtype[name], count, begin * count)
         start += count
     return rows
 
 
-@kernel
-def move_words(into: Any, source: Any, offsets: Any, begins: Any, start: int, count: int) -> None:
-    """Fill rows from `start` on, word by word."""
-    for row in range(count):
-        for column in range(len(offsets)):
-            into[start + row, offsets[column]] = source[begins[column] + row]
+@short_kernel
+def gather_words(into: Any, source: Any, offsets: Any, begins: Any) -> None:
+    """Fill columns from rows, some rows at a time: they stay in the processor's cache from column to column."""
+    rows, width, words = np.uint64(source.shape[0]), np.uint64(source.shape[1]), source.reshape(-1)
+    start = np.uint64(0)
+    while start < rows:
+        end = min(start + BLOCK, rows)
+        for at in range(len(offsets)):
+            offset, begin = np.uint64(offsets[at]), np.uint64(begins[at])
+            for row in range(start, end):
+                into[begin + row] = words[row * width + offset]
+        start = end
+
+
+@short_kernel
+def spread_words(into: Any, source: Any, offsets: Any, begins: Any) -> None:
+    """Fill rows from columns, likewise."""
+    rows, width, words = np.uint64(into.shape[0]), np.uint64(into.shape[1]), into.reshape(-1)
+    start = np.uint64(0)
+    while start < rows:
+        end = min(start + BLOCK, rows)
+        for at in range(len(offsets)):
+            offset, begin = np.uint64(offsets[at]), np.uint64(begins[at])
+            for row in range(start, end):
+                words[row * width + offset] = source[begin + row]
+        start = end

@@ -7,7 +7,7 @@ record's header. The canonical bytes of a fact do not depend on the page it lies
 import functools
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -16,7 +16,7 @@ import numpy as np
 from ledger.codes import Code, Refused
 from ledger.facts import TOPIC_OF, Fact, Stamped
 from ledger.journal.versions import VERSIONS, Versions
-from ledger.rows import SUBMISSION_FIELDS, SUBMISSION_TEXTS, SUBMISSIONS
+from ledger.rows import SUBMISSION_FIELDS, SUBMISSION_TEXTS, SUBMISSIONS, SubmissionFact
 from ledger.tables import Array
 
 MAX_PAGE_FACTS: Final = 65_536
@@ -36,17 +36,6 @@ def text(column: tuple[str, str]) -> bool:
     """Whether a column holds texts of a submission: as many bytes as the longest has."""
     name, kind = column
     return name in SUBMISSION_TEXTS and re.fullmatch(r"\|S[1-9][0-9]{0,2}", kind) is not None
-
-
-def encode_columns(rows: Array) -> bytearray:
-    """The columns of a structured array, one after the other."""
-    names = rows.dtype.names or ()
-    body = bytearray(len(rows) * sum(rows.dtype[name].itemsize for name in names))
-    at = 0
-    for name in names:
-        np.frombuffer(body, rows.dtype[name], len(rows), at)[:] = rows[name]
-        at += len(rows) * rows.dtype[name].itemsize
-    return body
 
 
 @functools.lru_cache(maxsize=1024)
@@ -137,12 +126,17 @@ def canonical(topic: str, seq: int, payload: bytes) -> bytes:
     return struct.pack("<B", len(topic)) + topic.encode() + struct.pack("<q", seq) + payload
 
 
-def submission_rows(submissions: list[dict[str, Any]]) -> Array:
+def submission_rows(submissions: Sequence[SubmissionFact]) -> Array:
     """A page of submissions, its text columns as wide as the longest text."""
-    widths = {name: max((len(row[name]) for row in submissions), default=1) for name in SUBMISSION_TEXTS}
-    texts = [(name, f"S{max(1, width)}") for name, width in widths.items()]
-    rows = np.zeros(len(submissions), np.dtype([*SUBMISSION_FIELDS, *texts]))
-    for name in rows.dtype.names or ():
-        values = [row[name] for row in submissions]
+    columns = {name: [getattr(one, name) for one in submissions] for name in SUBMISSION_NAMES}
+    rows = np.zeros(len(submissions), widened(*(max(map(len, columns[name]), default=1) for name in SUBMISSION_TEXTS)))
+    for name, values in columns.items():
         rows[name] = np.array(values, rows.dtype[name])
     return rows
+
+
+@functools.lru_cache(maxsize=1024)
+def widened(*widths: int) -> Any:
+    """Rows of a page of submissions with text columns of these widths."""
+    texts = [(name, f"S{max(1, width)}") for name, width in zip(SUBMISSION_TEXTS, widths, strict=True)]
+    return np.dtype([*SUBMISSION_FIELDS, *texts])

@@ -16,14 +16,13 @@ import numpy as np
 
 from ledger.codes import Code, Refused
 from ledger.facts import TOPIC_OF, Stamped
-from ledger.journal.columns import fill_rows
+from ledger.journal.columns import encode_columns, fill_rows
 from ledger.journal.pages import (
     MAX_PAGE_FACTS,
     canonical,
     canonical_rows,
     decode_fact,
-    encode_columns,
-    layout,
+    layout_of,
     page_dtype,
 )
 from ledger.journal.versions import VERSIONS, Versions
@@ -129,18 +128,11 @@ def draft_fact(stamped: Stamped) -> Draft:
 
 def draft_pages(topic: str, rows: Array, page_facts: int = MAX_PAGE_FACTS) -> Iterator[Draft]:
     """The records of frequent facts, cut into pages."""
+    columns, _ = layout_of(rows.dtype)
     for at in range(0, len(rows), page_facts):
         part = rows[at : at + page_facts]
-        seqs = part["seq"]
-        yield Draft(
-            topic,
-            int(seqs[0]),
-            int(seqs[-1]),
-            len(part),
-            int(part["at_ns"][-1]),
-            layout(part.dtype),
-            encode_columns(part),
-        )
+        first, last = part["seq"][[0, -1]].tolist()
+        yield Draft(topic, first, last, len(part), int(part["at_ns"][-1]), columns, encode_columns(part))
 
 
 def chain(drafts: Iterable[Draft], previous: bytes, policy: int) -> Iterator[tuple[str, bytes, bytes]]:

@@ -17,6 +17,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from msgspec.structs import replace
 from pyarrow import ipc
 
 import shuiquan
@@ -191,7 +192,7 @@ def test_a_ledger_made_of_an_export_goes_on(exported: Path, ledger: Path, tmp_pa
     (repeated,) = again.exchange.submit_many([random_script(81, 1)[0][1]])
     assert repeated.repeated  # type: ignore[union-attr] - an answer
     for world in (again, other):
-        play(world, [(at_ns, one._replace(command_id=f"on-{one.command_id}")) for at_ns, one in random_script(82, 8)])
+        play(world, [(at_ns, replace(one, command_id=f"on-{one.command_id}")) for at_ns, one in random_script(82, 8)])
     again.check()
     assert facts_hash(again.exchange) == facts_hash(other.exchange)
     again.exchange.close()
@@ -201,7 +202,7 @@ def test_a_ledger_made_of_an_export_goes_on(exported: Path, ledger: Path, tmp_pa
 def test_exports_that_continue_each_other_make_one_ledger(ledger: Path, tmp_path: Path) -> None:
     world = resumed(copied(ledger, tmp_path / "ledger.db"))
     first = world.exchange.export(tmp_path / "first")
-    play(world, [(at_ns, one._replace(command_id=f"on-{one.command_id}")) for at_ns, one in random_script(83, 12)])
+    play(world, [(at_ns, replace(one, command_id=f"on-{one.command_id}")) for at_ns, one in random_script(83, 12)])
     second = world.exchange.export(tmp_path / "second", from_position=first.to_position + 1, file_format="arrow")
     assert (second.previous, second.first_seq) == (first.head, first.last_seq + 1)
     found = shuiquan.import_journal([tmp_path / "first", tmp_path / "second"], tmp_path / "again.db")

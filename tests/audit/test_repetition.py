@@ -15,7 +15,7 @@ import pytest
 from ledger.audit.full_replay import Replayed
 from ledger.audit.rematch import Rematch
 from ledger.codes import Code, Refused
-from ledger.journal.pages import encode_columns
+from ledger.journal.columns import encode_columns
 from ledger.journal.records import parse
 from ledger.rows import ORDERS, READINGS, REMOVALS, TRADES, USES
 from shuiquan import DepositMoney, Side

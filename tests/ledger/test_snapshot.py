@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import astuple
 
 from adapters.stores.sqlite import SQLiteStore
 from ledger.codes import Code, Refused
@@ -103,7 +104,7 @@ def test_a_restored_state_decides_what_the_live_one_does(world: World) -> None:
             fork.clock.at_ns = at_ns + 30 * DAY_NS
             who = {"actor": submission.actor, "role": submission.role, "approver": submission.approver}
             answers.append(fork.submit(submission.content, who, linked=submission.linked))
-        for one, two in zip(*answers, strict=True):
+        for one, two in zip(*map(astuple, answers), strict=True):
             assert np.array_equal(one, two) if isinstance(one, np.ndarray) else one == two
     assert state_hash(live.exchange.state) == state_hash(other.exchange.state)
     other.check()

@@ -9,7 +9,8 @@ import pytest
 
 from ledger import facts
 from ledger.codes import Code, Refused
-from ledger.journal.pages import encode_columns, layout
+from ledger.journal.columns import encode_columns
+from ledger.journal.pages import layout
 from ledger.journal.records import Record, canonical_facts, decoded, groups, parse
 from ledger.journal.versions import VERSIONS, Upcast, Versions
 from ledger.replay import joined, replay

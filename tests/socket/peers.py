@@ -7,6 +7,9 @@ from pathlib import Path
 from subprocess import Popen
 from typing import Any, Self
 
+import numpy as np
+from msgspec.structs import asdict
+
 from adapters.socket.messages import LENGTH, PROTOCOL, Hello, Message, pack, unpack_from_server
 from adapters.socket.streams import receive
 from ledger.answers import Answer
@@ -164,8 +167,9 @@ def shown(outcome: Answer | Refused) -> Any:
     """All that a caller can see of an answer or a refusal."""
     if isinstance(outcome, Refused):
         return type(outcome.code), str(outcome)
-    arrays = [(rows.dtype, rows.tolist()) for rows in outcome[3:8]]
-    return outcome[:3], arrays, outcome.acts, [type(act.fact) for act in outcome.acts], outcome.repeated
+    fields = asdict(outcome)
+    arrays = {name: (rows.dtype, rows.tolist()) for name, rows in fields.items() if isinstance(rows, np.ndarray)}
+    return fields | arrays, [type(act.fact) for act in outcome.acts]
 
 
 def all_shown(outcomes: Sequence[Answer | Refused]) -> list[Any]:

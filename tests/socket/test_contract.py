@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec.structs import asdict
 
 import shuiquan
 from ledger.submissions import Submission
@@ -62,13 +63,7 @@ def from_a_task(submitting: Submitting, seed: int) -> list[Any]:
     """One after the other, by a task."""
 
     async def main() -> list[Any]:
-        return [
-            await submitting.submit_async(
-                one.content, actor=one.actor, role=one.role, command_id=one.command_id, approver=one.approver,
-                linked=one.linked,
-            )
-            for one in at_one_time(seed, 20)
-        ]  # fmt: skip
+        return [await submitting.submit_async(**asdict(one)) for one in at_one_time(seed, 20)]
 
     return asyncio.run(main())
 
@@ -194,10 +189,8 @@ def test_clients_side_by_side_keep_their_order_and_share_commits(home: Home) -> 
     world.clock.at_ns = at_ns = random_script(420, 120, batch=6)[-1][0]
 
     async def run(client: Submitting, share: list[Submission]) -> None:
-        for content, actor, role, command_id, approver, linked in share:
-            await client.submit_async(
-                content, actor=actor, role=role, command_id=command_id, approver=approver, linked=linked
-            )
+        for one in share:
+            await client.submit_async(**asdict(one))
 
     async def main(clients: list[Submitting]) -> None:
         await asyncio.gather(*(run(clients[at % 3], submissions[at::callers]) for at in range(callers)))

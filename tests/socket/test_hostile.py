@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 import shuiquan
 from adapters.socket import server as serving
@@ -174,7 +175,7 @@ def test_a_client_that_does_not_read_is_not_read_either_and_stalls_nobody(world:
 
 def many_messages(count: int) -> bytes:
     """Messages of a few orders each, one behind the other."""
-    submissions = (ORDERS._replace(command_id=f"slow-{at}") for at in range(count))
+    submissions = (replace(ORDERS, command_id=f"slow-{at}") for at in range(count))
     return b"".join(pack_submit(at, [packed(one)]) for at, one in enumerate(submissions))
 
 

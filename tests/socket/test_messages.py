@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from adapters.socket.messages import (
     LENGTH,
@@ -62,7 +63,7 @@ def read(packed: bytearray) -> list[Submission]:
 @pytest.mark.parametrize("submission", SUBMISSIONS, ids=lambda one: f"{type(one.content[0]).__name__}-{one.command_id}")
 def test_a_submission_comes_back_as_it_was(submission: Submission) -> None:
     (back,) = read(body(pack_submit(1, [pack_submission(submission)])))
-    assert back[1:] == submission[1:]
+    assert replace(back, content=[]) == replace(submission, content=[])
     if not isinstance(submission.content, np.ndarray):
         assert back.content == submission.content
         return

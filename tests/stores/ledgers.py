@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from adapters.stores import postgres, sqlite
 from ledger.audit import Verification, verify
@@ -49,7 +50,7 @@ def filled(path: Place | str, script: Script) -> World:
     """Make a ledger with holders, meters and open markets, and play a script on it under command ids of its own."""
     world = World(path)
     populate(world)
-    play(world, [(at_ns, one._replace(command_id=f"filled-{one.command_id}")) for at_ns, one in script])
+    play(world, [(at_ns, replace(one, command_id=f"filled-{one.command_id}")) for at_ns, one in script])
     return world
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 import shuiquan
 from shuiquan import Code, Refused
@@ -63,7 +64,7 @@ def crash_script(seed: int, moment: str, length: int = LENGTH) -> Script:
     if moment == WHILE_WRITING:
         at_ns, last = script[3]
         orders = random_orders(np.random.Generator(np.random.PCG64(seed)), 4_000, 400)
-        return [*script[:3], (at_ns, last._replace(content=orders, actor="platform", role=shuiquan.Role.OPERATOR))]
+        return [*script[:3], (at_ns, replace(last, content=orders, actor="platform", role=shuiquan.Role.OPERATOR))]
     return script
 
 

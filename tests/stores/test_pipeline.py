@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec.structs import asdict
 
 import shuiquan
 from ledger.rows import SUBMISSIONS
@@ -107,10 +108,8 @@ def submit_from_tasks(world: World, submissions: list[Submission], tasks: int) -
     """Each task submits its share, one after the other."""
 
     async def run(share: list[Submission]) -> None:
-        for content, actor, role, command_id, approver, linked in share:
-            await world.exchange.submit_async(
-                content, actor=actor, role=role, command_id=command_id, approver=approver, linked=linked
-            )
+        for one in share:
+            await world.exchange.submit_async(**asdict(one))
 
     async def main() -> None:
         await asyncio.gather(*(run(submissions[at::tasks]) for at in range(tasks)))

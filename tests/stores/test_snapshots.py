@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 import shuiquan
 from ledger.snapshot import LENGTH, MAGIC
@@ -38,7 +39,7 @@ def go_on(world: World, seed: int, length: int = 4) -> None:
     at_ns = world.exchange.state.at_ns
     script = random_script(seed, length)
     first = script[0][0]
-    play(world, [(at_ns + at - first, one._replace(command_id=f"{seed}-{one.command_id}")) for at, one in script])
+    play(world, [(at_ns + at - first, replace(one, command_id=f"{seed}-{one.command_id}")) for at, one in script])
 
 
 @pytest.fixture
