@@ -182,6 +182,18 @@ class Code(IntEnum):
     EXPORT_FAILED = 866, "the export could not be written; nothing of it is left", "导出失败，未留下任何文件"
     QUEUE_FULL = 870, "too much waits for the writer", "待处理提交过多"
     DISK_NEARLY_FULL = 871, "the disk is nearly full: nothing is accepted until there is room", "磁盘空间不足，暂停受理"
+    CONNECTION_LOST = (
+        872,
+        "the connection to the writer broke, so the outcome is unknown; connect again and repeat the same command ids",
+        "与写入进程的连接中断，提交结果未知；请重新连接并以相同指令编号再次提交",
+    )
+    NOT_SERVED = 873, "nobody serves this ledger; start `shuiquan serve`", "账本未开放服务，请先运行 shuiquan serve"
+    SOCKET_UNUSABLE = 874, "no socket can be made or reached at this path", "无法在此路径建立或访问套接字"
+    PROTOCOL_DIFFERS = 875, "client and server speak different versions of the protocol", "客户端与服务端协议版本不同"
+    MESSAGE_TOO_LARGE = 876, "the message is larger than one may be", "报文长度超限"
+    MESSAGE_MALFORMED = 877, "the bytes are no message of the protocol", "字节不符合通信协议"
+    LEDGER_DIFFERS = 878, "another ledger is served here", "此处服务的是另一账本"
+    TOO_MANY_CLIENTS = 879, "as many clients are connected as may be", "客户端连接数已达上限"
     STORE_FAILED = 880, "the file system failed a file of the ledger", "账本文件读写失败"
     STORE_DAMAGED = 881, "the database file is damaged", "账本数据库文件已损坏"
     # 900-999 policy

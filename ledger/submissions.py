@@ -52,6 +52,8 @@ def check_names(submission: Submission) -> None:
     """Raise Refused for a role that is none, or an actor, approver or command id that is no short printable text."""
     if not isinstance(submission.role, Role):
         raise Refused(Code.WRONG_TYPE, "role", submission.role, "one of " + ", ".join(role.name for role in Role))
+    if not isinstance(submission.linked, bool):  # it goes into the digest
+        raise Refused(Code.WRONG_TYPE, "linked", submission.linked, "true or false")
     check_name("actor", submission.actor)
     check_name("command_id", submission.command_id)
     if submission.approver != "":

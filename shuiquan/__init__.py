@@ -34,6 +34,7 @@ from shuiquan.config import districts
 if TYPE_CHECKING:
     from shuiquan.exchange import Exchange
     from shuiquan.exports import import_journal
+    from shuiquan.opening import connect
     from shuiquan.opening import open_exchange as open  # noqa: A004 - shuiquan.open reads as it should
 
 __all__ = [
@@ -66,6 +67,7 @@ __all__ = [
     "SuspendParty",
     "TimeInForce",
     "VerifySaving",
+    "connect",
     "districts",
     "import_journal",
     "open",
@@ -78,6 +80,10 @@ def __getattr__(name: str) -> Any:
         from shuiquan.opening import open_exchange  # noqa: PLC0415
 
         return open_exchange
+    if name == "connect":
+        from shuiquan.opening import connect  # noqa: PLC0415
+
+        return connect
     if name == "Exchange":
         from shuiquan.exchange import Exchange  # noqa: PLC0415
 

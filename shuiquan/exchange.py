@@ -13,6 +13,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from adapters.audit.notary import Notary, Reached
+from adapters.socket.server import STOPPING_S, Server
+from adapters.socket.streams import socket_path
 from adapters.stores.parties import PartyRegister, sealed
 from adapters.stores.snapshots import LOG, Snapshots
 from adapters.stores.views import Views
@@ -32,6 +34,7 @@ from ledger.replay import Progress, read_chain
 from ledger.state import State
 from ledger.statehash import state_hash
 from ledger.submissions import Content, Submission, check_submission
+from ledger.submitting import Submitting, listed
 from ledger.writer import Writer
 from shuiquan.asking import Asking, AsOf
 from shuiquan.finding import whole
@@ -50,7 +53,7 @@ POLL_S: Final = 0.1
 """How often a follower looks for records of another process."""
 
 
-class Exchange(Asking):
+class Exchange(Asking, Submitting):
     """An open ledger: submit commands, orders and readings, ask what is, follow what happens.
 
     Everything submitted is durable when `submit` returns. Use as a context manager, or call `close`.
@@ -59,67 +62,18 @@ class Exchange(Asking):
     def __init__(
         self, store: Store, writer: Writer, views: Views, parties: PartyRegister, notary: Notary,
         snapshots: Snapshots, clock: Clock, *, writable: bool, snapshot_facts: int, limits: Limits,
-        free_bytes: Callable[[], int],
+        free_bytes: Callable[[], int], beside: Path,
     ) -> None:  # fmt: skip
         """Put together by `shuiquan.open`."""
         self._store, self._writer, self._views, self._parties = store, writer, views, parties
         self._notary = notary
         self._snapshots, self._snapshot_facts = snapshots, snapshot_facts
-        self._clock = clock
+        self._clock, self._beside = clock, beside
         self._writable = writable
         self._committed = threading.Condition()
         self._pipeline = Pipeline(writer, clock, limits, free_bytes, self._settle_persons, self._tell_followers)
 
     # submitting
-
-    def submit(
-        self,
-        content: Command | Content,
-        *,
-        actor: str,
-        role: Role,
-        command_id: str,
-        approver: str = "",
-        linked: bool = False,
-    ) -> Answer:
-        """Submit one command, a list of them, or an array of `rows.ORDER` or `rows.READING`; returns its facts.
-
-        The same `command_id` of the same actor with the same content gives the first answer again; with other
-        content it is refused. Commands of a list are independent unless `linked`: then all or none. Orders name
-        their right and instrument by number (`right`, `instrument`).
-
-        Raises Refused when the submission is malformed or not authorised (nothing is recorded), and with
-        COMMIT_FAILED when the store failed: reopen the ledger and repeat the command id to learn the outcome.
-        """
-        (answer,) = self.submit_many([Submission(listed(content), actor, role, command_id, approver, linked)])
-        return accepted(answer)
-
-    async def submit_async(
-        self,
-        content: Command | Content,
-        *,
-        actor: str,
-        role: Role,
-        command_id: str,
-        approver: str = "",
-        linked: bool = False,
-    ) -> Answer:
-        """As `submit`, for a task of asyncio: what many tasks submit shares commits, and the loop runs on meanwhile.
-
-        A cancelled task no longer waits, but what it submitted is decided: repeat the command id to learn the outcome.
-        """
-        self._check_writable()
-        submission = Submission(listed(content), actor, role, command_id, approver, linked)
-        (answer,) = await self._pipeline.submit_async([submission])
-        return accepted(answer)
-
-    def submit_many(self, submissions: Sequence[Submission]) -> list[Answer | Refused]:
-        """Submit what several callers have waiting, in order and in one durable commit.
-
-        Gives an answer or a refusal for each. Raises Refused (COMMIT_FAILED) as `submit` does.
-        """
-        self._check_writable()
-        return self._pipeline.submit(submissions)
 
     def submit_ahead(self, submissions: Sequence[Submission]) -> Future[list[Answer | Refused]]:
         """As `submit_many`, but returns at once with the future of the answers: the caller may submit more meanwhile.
@@ -129,10 +83,23 @@ class Exchange(Asking):
         self._check_writable()
         return self._pipeline.put(submissions)
 
+    async def _submit_async(self, submissions: Sequence[Submission]) -> list[Answer | Refused]:
+        self._check_writable()
+        return await self._pipeline.submit_async(submissions)
+
     @property
     def load(self) -> Load:
         """How much waits, is on its way, was committed and was refused since the ledger was opened."""
         return self._pipeline.load
+
+    def serve(self, *, stopping_s: float = STOPPING_S) -> Server:
+        """A context manager: while its block runs, other local processes submit through this exchange.
+
+        They connect with `shuiquan.connect`. At its end, what was taken is answered, and `stopping_s` seconds long
+        clients may read their answers. Raises Refused: SOCKET_UNUSABLE, LEDGER_CLOSED.
+        """
+        self._check_writable()
+        return Server(self, self.state.ledger_id, socket_path(self._beside), stopping_s)
 
     def _settle_persons(self) -> None:
         """Drop personal data of registrations that were refused; called when their facts are decided."""
@@ -314,18 +281,6 @@ class Exchange(Asking):
     ) -> None:
         """Close."""
         self.close()
-
-
-def listed(content: Command | Content) -> Content:
-    """One command as a list of one."""
-    return [content] if isinstance(content, Command) else content
-
-
-def accepted(answer: Answer | Refused) -> Answer:
-    """The answer, or its refusal raised."""
-    if isinstance(answer, Refused):
-        raise answer
-    return answer
 
 
 def commitments(state: State) -> set[bytes]:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from adapters.audit.files import AUDIT_FILES
 from adapters.audit.notary import Notary
+from adapters.socket.client import Client
+from adapters.socket.streams import SOCKET, socket_path
 from adapters.stores.lockfile import take_lock
 from adapters.stores.parties import PartyRegister
 from adapters.stores.snapshots import Snapshots
@@ -82,10 +84,21 @@ def open_exchange(
     exchange = Exchange(
         store, writer, views, parties, Notary(store, path), snapshots, clock, writable=not readonly,
         snapshot_facts=snapshot_facts, limits=limits,
-        free_bytes=lambda: shutil.disk_usage(path.parent).free,
+        free_bytes=lambda: shutil.disk_usage(path.parent).free, beside=path,
     )  # fmt: skip
     exchange.snapshot_if_due()
     return exchange
+
+
+def connect(target: str | Path, *, ledger_id: str = "") -> Client:
+    """A client of the process that serves a ledger (`shuiquan serve`, `Exchange.serve`), by the ledger's address.
+
+    It submits as an exchange does; ask with `shuiquan.open(target, readonly=True)`. `ledger_id` is what an earlier
+    client's was, where only that ledger will do. Close it, or use it as a context manager.
+
+    Raises Refused: NOT_SERVED, SOCKET_UNUSABLE, LEDGER_DIFFERS, PROTOCOL_DIFFERS, TOO_MANY_CLIENTS, ADDRESS_INVALID.
+    """
+    return Client(socket_path(parse_target(target).beside), ledger_id)
 
 
 def go_on(writer: Writer, due: ForkDue | None, fork: Fork | None, clock: Clock) -> None:
@@ -116,7 +129,7 @@ def remove_ledger(path: Path) -> None:
 
 def remove_files(path: Path) -> None:
     """Delete the files of a ledger."""
-    own = ("", "-wal", "-shm", ".views", ".views-wal", ".views-shm", ".persons", ".key", ".head")
+    own = ("", "-wal", "-shm", ".views", ".views-wal", ".views-shm", ".persons", ".key", ".head", SOCKET)
     for beside in (*own, *AUDIT_FILES):
         Path(f"{path}{beside}").unlink(missing_ok=True)
     shutil.rmtree(f"{path}.snapshots", ignore_errors=True)

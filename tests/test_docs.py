@@ -10,7 +10,7 @@ import shutil
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, get_args
 from xml.etree import ElementTree as ET
 
 import msgspec
@@ -22,6 +22,7 @@ from adapters.export.columns import ALL_TOPICS, schema_of
 from adapters.export.manifest import Manifest, file_name
 from adapters.registry.cells import UNITS
 from adapters.registry.sheets import SHEETS, Sheet
+from adapters.socket.messages import Asked, FromClient, FromServer, Refusal, Said
 from ledger.codes import REASON_TEXT, Code
 from ledger.commands import AUTHORITY, Command, Person
 from ledger.journal.records import Header
@@ -292,6 +293,26 @@ def test_every_field_of_a_person_and_of_a_submission() -> None:
     assert all(f"`{field}`" in body for field in Person.__struct_fields__)
     asked = ["content", "actor", "role", "command_id", "approver", "linked"]
     assert named(section("commands.md", "Commands 指令")) == asked
+
+
+@pytest.mark.parametrize("message", [*get_args(FromClient), *get_args(FromServer)], ids=lambda one: one.__name__)
+def test_every_message_has_its_fields_in_order(message: Any) -> None:
+    tag = message.__struct_config__.tag
+    (row,) = [row for row in section("clients.md", "The protocol").splitlines() if row.startswith(f"| `{tag}` |")]
+    assert NAME.findall(row) == [tag, *message.__struct_fields__]
+
+
+def test_every_field_of_a_submission_an_answer_and_a_refusal_in_order() -> None:
+    assert named(section("clients.md", "An answer")) == ["answer", *Said.__struct_fields__]
+    assert named(section("clients.md", "A refusal")) == ["refused", *Refusal.__struct_fields__]
+    submission = section("clients.md", "A submission")
+    assert named(submission) == list(Asked.__struct_fields__)
+    rows = {row.split("|")[1].strip(): row.split("|")[2:4] for row in submission.splitlines() if row.startswith("| ")}
+    for name, dtype in (("order", shuiquan.ORDER), ("reading", shuiquan.READING)):
+        size, columns = rows[name]
+        kinds = [part.split()[0] for part in columns.split(";") if "`" in part]
+        assert (int(size), NAME.findall(columns)) == (dtype.itemsize, list(dtype.names))
+        assert kinds == list(dict.fromkeys(dtype[one].name for one in dtype.names))
 
 
 @pytest.mark.parametrize("topic", VERSIONS.facts)

@@ -16,6 +16,7 @@ from adapters.cli.options import Flag, Json, Ledger
 from adapters.cli.product import Product
 from adapters.cli.repetition import add_repetition
 from adapters.cli.reports import add_reports
+from adapters.cli.serving import add_serving
 from adapters.cli.show import console, print_json, progress_bar
 from adapters.meters.frames import describe, parse_hex
 from adapters.registry.importer import import_register
@@ -44,6 +45,7 @@ def build(product: Product) -> App:
     add_reports(app["audit"], product)
     add_tools(app, product)
     add_keeping(app, product)
+    add_serving(app, product)
     return app
 
 

@@ -173,6 +173,7 @@ def test_finding_reads_few_records_of_a_long_journal(exchange: Exchange) -> None
             snapshot_facts=10**9,
             limits=Limits(),
             free_bytes=lambda: 2**40,
+            beside=inner.path,
         )  # type: ignore[arg-type] - a store by its protocol
         order = next(int(one.fact["order_id"]) for one in told[len(told) // 2 :] if one.topic == ORDERS)
         middle = told[len(told) // 2]
