@@ -7,8 +7,6 @@ is refused, and the first fact that may be written names the place, the reason a
 
 from typing import NamedTuple
 
-import numpy as np
-
 from ledger.codes import Code, Refused
 from ledger.commands import ForkLedger, Role
 from ledger.journal.store import RESTORED, ForkDue, Store
@@ -45,7 +43,7 @@ def fork_submission(due: ForkDue | None, fork: Fork) -> Submission:
 def check_fork(submission: Submission, store: Store) -> None:
     """Raise Refused (NO_FORK_DUE) for a submission with a fork in it that the store does not ask for."""
     content = submission.content
-    if isinstance(content, np.ndarray) or not any(isinstance(command, ForkLedger) for command in content):
+    if not any(isinstance(command, ForkLedger) for command in content):
         return
     due, first = store.fork_due(), content[0]
     if due is None or not isinstance(first, ForkLedger) or list(content) != [fork_command(due, first.document)]:

@@ -12,21 +12,17 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
-from typing import Any, Final, NamedTuple
-
-import msgspec
-import numpy as np
+from typing import Final, NamedTuple
 
 from ledger.answers import Answer
 from ledger.codes import Code, Refused
 from ledger.limits import REFUSE, Limits
-from ledger.submissions import Content, Submission
+from ledger.promises import Request, call_in, outcomes, request_of, settle_all, tell
+from ledger.submissions import Submission
 from ledger.writer import Decided, Writer
 
 COMMIT_COMMANDS: Final = 16_384
 """A commit takes no more submissions once it has so many commands: larger ones only make callers wait longer."""
-
-Promise = Future[list[Answer | Refused]] | asyncio.Future[list[Answer | Refused]]
 
 
 class Load(NamedTuple):
@@ -39,15 +35,6 @@ class Load(NamedTuple):
     answered: int  # submissions that got an answer or a refusal by the writer
     commits: int
     refused: int  # submissions refused because the queue or the disk was full
-
-
-class Request(msgspec.Struct, frozen=True):
-    """Submissions that go into one commit, and who waits for their answers."""
-
-    submissions: Sequence[Submission]
-    promise: Promise
-    commands: int
-    bytes: int
 
 
 class Pipeline:
@@ -64,14 +51,15 @@ class Pipeline:
         self._work = threading.Condition(self._lock)  # a condition for each who waits: nobody is woken in vain
         self._room = threading.Condition(self._lock)
         self._stillness = threading.Condition(self._lock)
-        self._deciding, self._recording = threading.Lock(), threading.Lock()
+        self._recording = threading.Lock()
         self._queue: deque[Request] = deque()
         self._waiting = self._waiting_commands = self._waiting_bytes = 0
         self._in_flight = self._refused = self._answered = self._commits = 0
         self._holds = 0
-        self._closing = False
+        self._deciding = self._closing = False
         self._threads: list[threading.Thread] = []
-        self._for_room: list[asyncio.Future[None]] = []
+        self._gathered: dict[asyncio.AbstractEventLoop, list[Request]] = {}  # each touched by its loop alone
+        self._for_room: list[asyncio.AbstractEventLoop] = []
 
     @property
     def load(self) -> Load:
@@ -97,22 +85,35 @@ class Pipeline:
                 self._room.wait()
         return request.promise  # type: ignore[return-value]
 
-    async def submit_async(self, submissions: Sequence[Submission]) -> list[Answer | Refused]:
-        """The same for a task of asyncio: the event loop is woken once a commit, however many tasks wait.
+    def ask(self, submissions: Sequence[Submission]) -> asyncio.Future[list[Answer | Refused]]:
+        """The same for a task of asyncio, in the thread of its loop: a future of the loop gets the answers.
 
-        A task that is cancelled no longer waits for the answer; what it put in the queue is decided all the same.
+        What tasks ask in one turn of the loop enters together, so that the pipeline begins when the loop has nothing
+        else to do, and the loop is woken once a commit. A task that is cancelled no longer waits for the answer; what
+        it asked is decided all the same.
         """
         loop = asyncio.get_running_loop()
-        request = request_of(submissions, loop.create_future())
-        while True:
-            with self._lock:
-                if self._enter(request):
-                    break
-                room: asyncio.Future[None] = loop.create_future()
-                self._for_room.append(room)
-            await room
-        answers: list[Answer | Refused] = await request.promise  # type: ignore[misc]
-        return answers
+        promise: asyncio.Future[list[Answer | Refused]] = loop.create_future()
+        gathered = self._gathered.setdefault(loop, [])
+        gathered.append(request_of(submissions, promise))
+        if len(gathered) == 1:
+            loop.call_soon(self._admit, loop)
+        return promise
+
+    def _admit(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Let what tasks of a loop asked enter, as far as there is room; the rest is tried again when there is."""
+        requests = self._gathered.pop(loop)
+        with self._lock:
+            for at, request in enumerate(requests):
+                try:
+                    entered = self._enter(request)
+                except Refused as refusal:
+                    settle_all([(request.promise, refusal)])
+                    continue
+                if not entered:
+                    self._gathered[loop] = requests[at:]
+                    self._for_room.append(loop)
+                    return
 
     def _enter(self, request: Request) -> bool:
         """Take a request into the queue; False when its caller has to wait for room."""
@@ -137,7 +138,7 @@ class Pipeline:
         self._waiting += len(request.submissions)
         self._waiting_commands += request.commands
         self._waiting_bytes += request.bytes
-        if len(self._queue) == 1:
+        if not self._deciding:
             self._work.notify()
         return True
 
@@ -167,26 +168,31 @@ class Pipeline:
 
     def _run(self) -> None:
         """Commit after commit; each begins to be recorded before the next begins to be decided."""
-        while True:
-            with self._deciding:
-                requests = self._next()
-                if not requests:
-                    return
-                decided = self._decided_of(requests)
-                self._recording.acquire()
-            try:
+        while requests := self._next():
+            decided = self._decided_of(requests)
+            with self._recording:
+                self._let_decide()
                 outcome = self._recorded(decided)
                 self._count(requests, outcome)
                 self._committed()
                 tell(outcomes(requests, outcome))
-            finally:
-                self._recording.release()
 
     def _next(self) -> list[Request]:
-        """The requests of the next commit once there are some, none when the pipeline is closed."""
+        """The requests of the next commit once there are some and nobody decides, none when the pipeline is closed."""
         with self._lock:
-            self._work.wait_for(lambda: not self._holds and (self._queue or self._closing))
-            return self._take() if self._queue else []
+            self._work.wait_for(lambda: not self._deciding and not self._holds and (self._queue or self._closing))
+            if not self._queue:
+                self._work.notify()  # the other thread ends too
+                return []
+            self._deciding = True
+            return self._take()
+
+    def _let_decide(self) -> None:
+        """Let the other thread decide what waits."""
+        with self._lock:
+            self._deciding = False
+            if self._queue or self._closing:
+                self._work.notify()
 
     def _take(self) -> list[Request]:
         """The requests of the next commit, in order."""
@@ -201,8 +207,9 @@ class Pipeline:
             self._in_flight += len(request.submissions)
         self._waiting_commands -= commands
         self._room.notify_all()
-        rooms, self._for_room = self._for_room, []
-        tell([(room, None) for room in rooms])
+        loops, self._for_room = self._for_room, []
+        for loop in loops:
+            call_in(loop, self._admit, loop)
         return requests
 
     def _decided_of(self, requests: list[Request]) -> Decided | Refused:
@@ -240,68 +247,3 @@ class Pipeline:
                 self._refused += count
             if not self._in_flight:
                 self._stillness.notify_all()
-
-
-def request_of(submissions: Sequence[Submission], promise: Promise) -> Request:
-    """A request with what it weighs, as far as can be said before it is checked."""
-    commands = sum([size_of(submission.content) for submission in submissions])
-    return Request(submissions, promise, commands, sum([bytes_of(submission.content) for submission in submissions]))
-
-
-def size_of(content: Content) -> int:
-    """How many commands; one for what is no batch, and refused when it is checked."""
-    try:
-        return len(content)
-    except TypeError:
-        return 1
-
-
-def bytes_of(content: Content) -> int:
-    """How many bytes, as they would be written; none for what cannot be, and is refused when it is checked."""
-    if isinstance(content, np.ndarray):
-        return content.nbytes
-    try:
-        return len(msgspec.msgpack.encode(content))
-    except (TypeError, ValueError, OverflowError, RecursionError):
-        return 0
-
-
-def outcomes(requests: Sequence[Request], outcome: Decided | Refused) -> list[tuple[Promise, Any]]:
-    """What each of the callers gets: the answers to his submissions, or the refusal of all."""
-    if isinstance(outcome, Refused):
-        return [(request.promise, outcome) for request in requests]
-    told, at = [], 0
-    for request in requests:
-        told.append((request.promise, outcome.answers[at : at + len(request.submissions)]))
-        at += len(request.submissions)
-    return told
-
-
-def tell(told: Sequence[tuple[Any, Any]]) -> None:
-    """Settle futures; those of an event loop all at once, in the loop."""
-    loops: dict[asyncio.AbstractEventLoop, list[tuple[Any, Any]]] = {}
-    for promise, outcome in told:
-        if isinstance(promise, Future):
-            settle(promise, outcome)
-        else:
-            loops.setdefault(promise.get_loop(), []).append((promise, outcome))
-    for loop, theirs in loops.items():
-        try:
-            loop.call_soon_threadsafe(settle_all, theirs)
-        except RuntimeError:  # the loop was closed: nobody waits any more
-            continue
-
-
-def settle_all(told: Sequence[tuple[Any, Any]]) -> None:
-    """Settle the futures of an event loop, in the loop."""
-    for promise, outcome in told:
-        if not promise.done():  # its task may be cancelled
-            settle(promise, outcome)
-
-
-def settle(promise: Any, outcome: Any) -> None:
-    """Give a future its result or its refusal."""
-    if isinstance(outcome, Refused):
-        promise.set_exception(outcome)
-    else:
-        promise.set_result(outcome)

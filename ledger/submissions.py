@@ -32,10 +32,11 @@ def check_submission(submission: Submission) -> None:
     """Raise Refused for a submission that is malformed or not authorised: it leaves no facts (K7, K29)."""
     check_names(submission)
     content = submission.content
-    if not isinstance(content, np.ndarray | Sequence):
+    if isinstance(content, np.ndarray):
+        if content.ndim != 1:
+            raise Refused(Code.WRONG_TYPE, "commands", content.shape, "an array of one dimension")
+    elif not isinstance(content, Sequence):
         raise Refused(Code.WRONG_TYPE, "commands", type(content).__name__, "a command, a list of them, or an array")
-    if isinstance(content, np.ndarray) and content.ndim != 1:
-        raise Refused(Code.WRONG_TYPE, "commands", content.shape, "an array of one dimension")
     if not len(content):
         raise Refused(Code.EMPTY, "commands", len(content), "at least one")
     if len(content) > MAX_BATCH:

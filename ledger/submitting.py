@@ -1,7 +1,7 @@
 """How submissions are made: the same for whoever holds the exchange and for a client of its process."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from concurrent.futures import Future
 
 from ledger.answers import Answer
@@ -52,7 +52,7 @@ class Submitting(ABC):
         A cancelled task no longer waits, but what it submitted is decided: repeat the command id to learn the outcome.
         """
         submission = Submission(listed(content), actor, role, command_id, approver, linked)
-        (answer,) = await self._submit_async([submission])
+        (answer,) = await self._ask([submission])
         return accepted(answer)
 
     def submit_many(self, submissions: Sequence[Submission]) -> list[Answer | Refused]:
@@ -70,8 +70,8 @@ class Submitting(ABC):
         """
 
     @abstractmethod
-    async def _submit_async(self, submissions: Sequence[Submission]) -> list[Answer | Refused]:
-        """The answers to submissions that go into one commit."""
+    def _ask(self, submissions: Sequence[Submission]) -> Awaitable[list[Answer | Refused]]:
+        """The answers to submissions that go into one commit, for a task of asyncio."""
 
     @property
     @abstractmethod

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import msgspec
+import numpy as np
 
 from ledger.answers import Answer, read_answer
 from ledger.codes import Code, Refused
@@ -163,11 +164,11 @@ class Writer:
                 end_run()
             before = self._pending.get(name) or known.get(name)
             try:
-                if before is None:
-                    check_fork(submission, self._store)
-                    submission = self._sealed(submission)  # noqa: PLW2901
-                else:
+                if before is not None:
                     check_repeat(submission, before if isinstance(before, Key) else before[0], digest)
+                elif not isinstance(submission.content, np.ndarray):
+                    check_fork(submission, self._store)
+                    submission = msgspec.structs.replace(submission, content=self._seal(submission.content))  # noqa: PLW2901
             except Refused as refusal:
                 end_run()
                 answers.append(refusal)
@@ -200,11 +201,6 @@ class Writer:
         """The answer to a submission that is recorded or on its way, for who repeats it."""
         answer = read_answer(self._store, known) if isinstance(known, Key) else known[1]
         return msgspec.structs.replace(answer, repeated=True)
-
-    def _sealed(self, submission: Submission) -> Submission:
-        """The submission without personal data."""
-        content = self._seal(submission.content)
-        return submission if content is submission.content else msgspec.structs.replace(submission, content=content)
 
     def _pend(self, submission: Submission, digest: bytes, answer: Answer) -> Key:
         """Remember a decided submission until it is durable."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -83,9 +83,9 @@ class Exchange(Asking, Submitting):
         self._check_writable()
         return self._pipeline.put(submissions)
 
-    async def _submit_async(self, submissions: Sequence[Submission]) -> list[Answer | Refused]:
+    def _ask(self, submissions: Sequence[Submission]) -> Awaitable[list[Answer | Refused]]:
         self._check_writable()
-        return await self._pipeline.submit_async(submissions)
+        return self._pipeline.ask(submissions)
 
     @property
     def load(self) -> Load:

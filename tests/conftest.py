@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, settings
 
 from bench.server import PostgresServer
 from tests.ledger.scripts import random_script
-from tests.stores.homes import Database, Databases
+from tests.stores.homes import Database, Databases, Files, Home
 from tests.stores.ledgers import filled
 from tests.world import World
 
@@ -55,3 +55,15 @@ def databases(postgres: PostgresServer, tmp_path: Path, populated_database: Data
     made = Databases(postgres, tmp_path, populated_database)
     yield made
     made.drop()
+
+
+@pytest.fixture
+def files(tmp_path: Path, populated: Path) -> Files:
+    """Places for ledgers in a folder."""
+    return Files(tmp_path, populated)
+
+
+@pytest.fixture(params=["files", "databases"])
+def home(request: pytest.FixtureRequest) -> Home:
+    """Places for ledgers, of each kind."""
+    return request.getfixturevalue(request.param)

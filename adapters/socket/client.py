@@ -43,7 +43,8 @@ from adapters.socket.messages import (
 from adapters.socket.streams import reach, receive, send
 from ledger.answers import Answer
 from ledger.codes import Code, Refused
-from ledger.pipeline import Load, Promise, tell
+from ledger.pipeline import Load
+from ledger.promises import Promise, tell
 from ledger.submissions import Submission, check_submission
 from ledger.submitting import Submitting
 
@@ -99,7 +100,7 @@ class Client(Submitting):
         self._enter(request_of(submissions, promise))
         return promise
 
-    async def _submit_async(self, submissions: Sequence[Submission]) -> list[Answer | Refused]:
+    async def _ask(self, submissions: Sequence[Submission]) -> list[Answer | Refused]:
         loop = asyncio.get_running_loop()
         promise: asyncio.Future[list[Answer | Refused]] = loop.create_future()
         request = request_of(submissions, promise)

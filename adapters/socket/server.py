@@ -36,7 +36,7 @@ from adapters.socket.messages import (
 from adapters.socket.streams import listen, receive, send
 from ledger.answers import Answer
 from ledger.codes import Code, Refused
-from ledger.pipeline import size_of
+from ledger.promises import size_of
 from ledger.submitting import Submitting
 
 MAX_CLIENTS: Final = 256

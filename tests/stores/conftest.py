@@ -1,24 +1,11 @@
 """Homes of both kinds for tests of the store."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.stores.homes import Files, Home
+from tests.stores.homes import Home
 from tests.world import World
-
-
-@pytest.fixture
-def files(tmp_path: Path, populated: Path) -> Files:
-    """Places for ledgers in a folder."""
-    return Files(tmp_path, populated)
-
-
-@pytest.fixture(params=["files", "databases"])
-def home(request: pytest.FixtureRequest) -> Home:
-    """Places for ledgers, of each kind."""
-    return request.getfixturevalue(request.param)
 
 
 @pytest.fixture
