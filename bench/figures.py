@@ -28,13 +28,15 @@ class Size(NamedTuple):
     tasks: int = 1_000
     rounds: int = 20  # of all tasks, a turn
     alone: int = 300  # orders of one task, a turn
+    processes: int = 4  # of clients
+    client_batches: int = 12  # of each
     history: int = 10_000_000  # facts that are read
-    reading_turns: int = 3
+    reading_turns: int = 3  # also of clients
     tree: int = 1_000_000  # of them, made into leaves a turn
 
 
 FULL: Final = Size()
-QUICK: Final = Size(3, 1_000, 8_192, 6, 1, 4, 1_000, 5, 60, 600_000, 2, 200_000)
+QUICK: Final = Size(3, 1_000, 8_192, 6, 1, 4, 1_000, 5, 60, 2, 3, 600_000, 2, 200_000)
 
 
 class Figure(Measured, frozen=True):

@@ -13,7 +13,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from bench import awaiting, durable, durable_server, reading, storage
+from bench import awaiting, clients, durable, durable_server, reading, storage
 from bench.figures import FULL, QUICK, Found, Scene, Size
 from bench.machine import store_conditions
 from bench.tables import number, show, table_of
@@ -23,6 +23,7 @@ SCENES: Final[tuple[Scene, ...]] = (
     durable.SCENE,
     durable_server.SCENE,
     awaiting.SCENE,
+    clients.SCENE,
     reading.SCENE,
     storage.SCENE,
 )

@@ -14,11 +14,11 @@ from ledger.decider import Decider, are_orders
 from ledger.digests import content_digest
 from ledger.forks import check_fork
 from ledger.journal.pages import MAX_PAGE_FACTS
-from ledger.journal.records import GENESIS, chain
+from ledger.journal.records import GENESIS, Draft, chain
 from ledger.journal.store import Key, Store
 from ledger.policy import Policy
 from ledger.replay import Progress, fold
-from ledger.segments import Segment, drafts
+from ledger.segments import drafts
 from ledger.snapshot import Snapshot
 from ledger.state import State
 from ledger.submissions import Content, Submission, check_submission
@@ -32,10 +32,10 @@ Known = Key | tuple[Key, Answer]
 
 
 class Decided(NamedTuple):
-    """What one commit will hold: answers for its submissions, facts, the policy in force, and keys."""
+    """What one commit will hold: answers for its submissions, records, the policy in force, and keys."""
 
     answers: list[Answer | Refused]
-    segments: list[Segment]
+    drafts: list[Draft]
     policy: int
     keys: list[Key]
 
@@ -116,11 +116,10 @@ class Writer:
         if self._failed:
             raise self._failed
         try:
-            drafted = list(drafts(decided.segments, self._page_facts))
-            chained = list(chain(drafted, self._head, decided.policy))
+            chained = list(chain(decided.drafts, self._head, decided.policy))
             if chained:
                 entries = [(topic, state) for topic, state, _ in chained]
-                spans = [(draft.first_seq, draft.last_seq) for draft in drafted]
+                spans = [(draft.first_seq, draft.last_seq) for draft in decided.drafts]
                 self._store.append(self.position, entries, spans, decided.keys)
         except BaseException as failure:
             self._failed = self.fail(failure)
@@ -218,7 +217,7 @@ class Writer:
     def _taken(self, answers: list[Answer | Refused], keys: list[Key]) -> Decided:
         """What was decided, as the commit that it becomes."""
         policy = self.state.policy.version if self.state.policy else 0
-        return Decided(answers, self._decider.take(), policy, keys)
+        return Decided(answers, list(drafts(self._decider.take(), self._page_facts)), policy, keys)
 
 
 def checked_digest(submission: Submission) -> bytes | Refused:

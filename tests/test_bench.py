@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from bench import __main__ as bench
-from bench import calls, clients, matching, peers, plot, scenes
+from bench import calls, matching, peers, plot, scenes
 from bench.flow import KINDS, RECORD, make_flow
 from bench.hashing import START, trade_hash
 from bench.measured import BATCH, Measured, Sizes, ratio
@@ -200,15 +200,3 @@ def test_what_is_no_benchmark_is_refused(arguments: list[str], capsys: pytest.Ca
         bench.main(arguments)
     assert refused.value.code == 2
     assert "usage: shuiquan bench" in capsys.readouterr().err
-
-
-def test_the_clients_run_gives_every_figure(capsys: pytest.CaptureFixture[str]) -> None:
-    tiny = clients.Size(rights=6, processes=2, batch=20, batches=2, tasks=4, rounds=2, alone=2)
-    figures = clients.measure(tiny)
-    assert figures.processes == 2
-    assert all(math.isfinite(value) and value > 0 for value in figures)
-    assert figures.commits_of_socket_tasks <= tiny.processes * tiny.tasks * tiny.rounds
-    clients.show(figures, as_json=True)
-    assert set(json.loads(capsys.readouterr().out)) == set(clients.Figures._fields)
-    clients.show(figures, as_json=False)
-    assert "over the socket" in capsys.readouterr().out

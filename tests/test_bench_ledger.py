@@ -13,8 +13,8 @@ from bench.figures import Figure, Found, Size
 from bench.measured import ratio
 
 TINY = Size(
-    turns=2, rights=6, batch=40, batches=2, row_batches=1, server_batches=1, tasks=4, rounds=2, alone=3, history=400,
-    reading_turns=1, tree=100,
+    turns=2, rights=6, batch=40, batches=2, row_batches=1, server_batches=1, tasks=4, rounds=2, alone=3, processes=2,
+    client_batches=2, history=400, reading_turns=1, tree=100,
 )  # fmt: skip
 
 FIGURES = {
@@ -28,6 +28,7 @@ FIGURES = {
         "tasks that go on", "rounds of tasks of one order", "one task alone, p50", "one task alone, p99",
         "raw commit, p50",
     },
+    "clients": {"batches over the socket", "tasks over the socket", "one caller alone over the socket, p50"},
     "reading": {
         "replay from pages", "opening by replay", "opening from a snapshot", "chain verification",
         "tree verification, a core",

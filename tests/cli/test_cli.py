@@ -23,7 +23,7 @@ AUDIT = (
 )  # fmt: skip
 COMMANDS = (
     *QUERIES, "facts", "export", "journal import", *(f"audit {name}" for name in AUDIT), "meters decode",
-    "register import", "views rebuild", "snapshot", "backup", "restore", "fork", "demo", "compile", "bench",
+    "register import", "views rebuild", "snapshot", "backup", "restore", "fork", "serve", "demo", "compile", "bench",
 )  # fmt: skip
 FRAME = "681A68B35303810D00C00059000000826110000001106000004508090A3516"
 
