@@ -21,7 +21,7 @@ from ledger.promises import Request, call_in, outcomes, request_of, settle_all, 
 from ledger.submissions import Submission
 from ledger.writer import Decided, Writer
 
-COMMIT_COMMANDS: Final = 16_384
+COMMIT_COMMANDS: Final = 8_192
 """A commit takes no more submissions once it has so many commands: larger ones only make callers wait longer."""
 
 

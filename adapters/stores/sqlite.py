@@ -102,13 +102,12 @@ class JournalRecorder(SQLiteApplicationRecorder):
         keys: Sequence[Key] = (),
         **_: Any,
     ) -> Sequence[int] | None:
-        c.executemany(
-            self.insert_events_statement,
-            [(e.originator_id, e.originator_version, e.topic, e.state) for e in stored_events],
-        )
+        events = [(e.originator_id, e.originator_version, e.topic, e.state) for e in stored_events]
         positions = [event.originator_version for event in stored_events]
         placed = [(position, *span) for position, span in zip(positions, spans, strict=True)]
-        for table, width, rows in (("spans", 3, placed), ("submissions", 5, keys)):
+        for table, width, rows in (
+            (self.events_table_name, 4, events), ("spans", 3, placed), ("submissions", 5, keys)
+        ):  # fmt: skip
             for some in portions(rows):
                 c.execute(f"INSERT INTO {table} VALUES {values(len(some), width)}", flat(some))
         return positions

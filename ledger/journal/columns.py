@@ -10,9 +10,10 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from ledger.compiled import short_kernel
+from ledger.compiled import kernel, short_kernel
 from ledger.tables import Array
 
+MANY: Final = 1_000  # rows: so many let other threads have the interpreter meanwhile
 BLOCK: Final = np.uint64(128)
 WORDS: Final = (np.dtype(np.int64), np.dtype(np.int32), np.dtype(np.int16), np.dtype(np.int8))
 
@@ -65,10 +66,11 @@ def encode_columns(rows: Array) -> bytes | bytearray:
     if count == 1 and plan.dense:  # as a command that comes alone leaves them
         return rows.tobytes()[: plan.row_size]
     body = bytearray(count * plan.row_size)
+    gather = gather_many if count > MANY else gather_words
     for moves in plan.moves:
         size = moves.word.itemsize
         into = np.frombuffer(body, moves.word, len(body) // size)
-        gather_words(into, rows.view(moves.word).reshape(count, -1), moves.offsets, moves.begins * count // size)
+        gather(into, rows.view(moves.word).reshape(count, -1), moves.offsets, moves.begins * count // size)
     for name, begin in plan.others:
         np.frombuffer(body, rows.dtype[name], count, begin * count)[:] = rows[name]
     return body
@@ -81,10 +83,11 @@ def fill_rows(dtype: Any, pages: Sequence[tuple[int, bytes | memoryview]]) -> Ar
     words = [rows.view(moves.word).reshape(len(rows), -1) for moves in plan.moves]
     start = 0
     for count, body in pages:
+        spread = spread_many if count > MANY else spread_words
         for into, moves in zip(words, plan.moves, strict=True):
             size = moves.word.itemsize
             source = np.frombuffer(body, moves.word, len(body) // size)
-            spread_words(into[start : start + count], source, moves.offsets, moves.begins * count // size)
+            spread(into[start : start + count], source, moves.offsets, moves.begins * count // size)
         for name, begin in plan.others:
             rows[name][start : start + count] = np.frombuffer(body, dtype[name], count, begin * count)
         start += count
@@ -117,3 +120,15 @@ def spread_words(into: Any, source: Any, offsets: Any, begins: Any) -> None:
             for row in range(start, end):
                 words[row * width + offset] = source[begin + row]
         start = end
+
+
+@kernel
+def gather_many(into: Any, source: Any, offsets: Any, begins: Any) -> None:
+    """`gather_words` while other threads go on."""
+    gather_words(into, source, offsets, begins)
+
+
+@kernel
+def spread_many(into: Any, source: Any, offsets: Any, begins: Any) -> None:
+    """`spread_words` while other threads go on."""
+    spread_words(into, source, offsets, begins)
