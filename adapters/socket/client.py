@@ -40,7 +40,7 @@ from adapters.socket.messages import (
     refused,
     unpack_from_server,
 )
-from adapters.socket.streams import reach, receive, send
+from adapters.socket.streams import GREETING_S, reach, receive, send
 from ledger.answers import Answer
 from ledger.codes import Code, Refused
 from ledger.pipeline import Load
@@ -234,6 +234,7 @@ def greet(path: Path, ledger_id: str) -> tuple[socket.socket, str]:
     """A connection that was made welcome, and the id of the ledger behind it. Raises Refused."""
     peer = reach(path)
     try:
+        peer.settimeout(GREETING_S)
         with suppress(OSError):  # a server that takes nobody has said so already
             send(peer, Hello(PROTOCOL, ledger_id))
         body = receive(peer, ANY_BYTES)
@@ -242,6 +243,7 @@ def greet(path: Path, ledger_id: str) -> tuple[socket.socket, str]:
             raise refused(answer.refusal)
         if not isinstance(answer, Welcome):
             raise Refused(Code.NOT_SERVED, "socket", str(path), "a server that says welcome")
+        peer.settimeout(None)
     except OSError as problem:
         peer.close()
         raise Refused(Code.NOT_SERVED, "socket", str(path), str(problem)) from None

@@ -33,7 +33,7 @@ from adapters.socket.messages import (
     told,
     unpack_from_client,
 )
-from adapters.socket.streams import listen, receive, send
+from adapters.socket.streams import GREETING_S, listen, receive, send
 from ledger.answers import Answer
 from ledger.codes import Code, Refused
 from ledger.promises import size_of
@@ -41,9 +41,6 @@ from ledger.submitting import Submitting
 
 MAX_CLIENTS: Final = 256
 MAX_HELLO_BYTES: Final = 1024
-GREETING_S: Final = 10.0
-"""A client that has not said hello by then is let go, so that it takes nobody's place."""
-
 WINDOW: Final = 64 * 2**20
 MESSAGE_WEIGHT: Final = 2**20
 """Messages of a client that may wait for an answer, or for the client to read it: their bytes and so much for each."""

@@ -15,6 +15,9 @@ MAX_PATH_BYTES: Final = 107
 
 OWNER_ONLY: Final = 0o600
 BACKLOG: Final = 64
+GREETING_S: Final = 10.0
+"""Who has not said hello, or welcome, by then is let go: he takes nobody's place, and nobody waits for him."""
+
 AT_ONCE: Final = 2**20
 """So much is asked of the operating system at a time: memory follows what arrived, not what was announced."""
 

@@ -228,6 +228,14 @@ def test_another_program_at_the_socket_is_no_server(ledger: Path) -> None:
         hangs_up.join()
 
 
+def test_a_server_that_says_nothing_is_given_up(ledger: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("adapters.socket.client.GREETING_S", 0.01)
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(str(socket_path(ledger)))
+        silent.listen()  # the system takes the client in, the program never does
+        assert refusal(ledger) == Code.NOT_SERVED
+
+
 def hang_up(listener: socket.socket) -> None:
     """Take one client and let it go."""
     listener.accept()[0].close()
