@@ -33,9 +33,10 @@ STREAM: Final = "journal"
 APPLICATION_ID: Final = 0x53515331  # "SQS1" in the file's header says whose it is
 READ_AT_ONCE: Final = 64  # a page can be several megabytes
 READ_FIRST: Final = 4  # most who ask for one group of records read no further
+PAGE_BYTES: Final = 8_192  # large enough for records of megabytes, small enough for a commit of one order
 ROWS_AT_ONCE: Final = 4_096  # of five values: SQLite takes 32,766 in a statement
 READ_ONLY: Final = "?mode=ro"
-PRAGMAS: Final = ("PRAGMA synchronous=FULL", "PRAGMA cache_size=-65536", "PRAGMA wal_autocheckpoint=4000")
+PRAGMAS: Final = ("PRAGMA synchronous=FULL", "PRAGMA cache_size=-65536", "PRAGMA wal_autocheckpoint=8000")
 
 
 SUBMISSIONS_TABLE: Final = """
@@ -289,7 +290,7 @@ def prepare(path: Path, *, writable: bool) -> None:
         connection = sqlite3.connect(path)
         try:
             if new:
-                connection.execute("PRAGMA page_size=16384")  # has an effect before the first table only
+                connection.execute(f"PRAGMA page_size={PAGE_BYTES}")  # has an effect before the first table only
                 connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
                 connection.execute("PRAGMA journal_mode=WAL")
             (found,) = connection.execute("PRAGMA application_id").fetchone()

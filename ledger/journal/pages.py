@@ -128,11 +128,8 @@ def canonical(topic: str, seq: int, payload: bytes) -> bytes:
 
 def submission_rows(submissions: Sequence[SubmissionFact]) -> Array:
     """A page of submissions, its text columns as wide as the longest text."""
-    columns = {name: [getattr(one, name) for one in submissions] for name in SUBMISSION_NAMES}
-    rows = np.zeros(len(submissions), widened(*(max(map(len, columns[name]), default=1) for name in SUBMISSION_TEXTS)))
-    for name, values in columns.items():
-        rows[name] = np.array(values, rows.dtype[name])
-    return rows
+    widths = (max(len(getattr(one, name)) for one in submissions) for name in SUBMISSION_TEXTS)
+    return np.array([msgspec.structs.astuple(one) for one in submissions], widened(*widths))
 
 
 @functools.lru_cache(maxsize=1024)

@@ -131,8 +131,8 @@ def draft_pages(topic: str, rows: Array, page_facts: int = MAX_PAGE_FACTS) -> It
     columns, _ = layout_of(rows.dtype)
     for at in range(0, len(rows), page_facts):
         part = rows[at : at + page_facts]
-        first, last = part["seq"][[0, -1]].tolist()
-        yield Draft(topic, first, last, len(part), int(part["at_ns"][-1]), columns, encode_columns(part))
+        seqs, at_ns = part["seq"], int(part["at_ns"][-1])
+        yield Draft(topic, int(seqs[0]), int(seqs[-1]), len(part), at_ns, columns, encode_columns(part))
 
 
 def chain(drafts: Iterable[Draft], previous: bytes, policy: int) -> Iterator[tuple[str, bytes, bytes]]:
