@@ -1,7 +1,10 @@
 """What time does: sessions of the day, orders and rights whose date has passed, meters whose verification ran out."""
 
+import functools
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from typing import Final
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
@@ -15,6 +18,8 @@ from ledger.units import NS, time_ns
 from matching.types import Reason, Side
 from matching.walk import sides
 
+QUARTER_S: Final = 900
+
 Emit = Callable[[facts.Fact], int]
 
 
@@ -24,7 +29,7 @@ def roll_sessions(state: State) -> None:
     if policy is None:
         return
     zone = policy.zone
-    day = datetime.fromtimestamp(state.at_ns // NS, UTC).astimezone(zone).date()
+    day = local_day(state.at_ns // (QUARTER_S * NS), zone)
     if day.toordinal() == state.session_day:
         return
     state.session_day = day.toordinal()
@@ -33,6 +38,12 @@ def roll_sessions(state: State) -> None:
         row = state.market.instrument[fact.instrument]
         row["opens_at_ns"] = time_ns(f"{day.isoformat()}T{opens}", zone)
         row["closes_at_ns"] = time_ns(f"{day.isoformat()}T{closes}", zone)
+
+
+@functools.lru_cache(maxsize=16)
+def local_day(quarter: int, zone: ZoneInfo) -> date:
+    """The local day of a quarter of an hour since the epoch: today no zone's day begins within one."""
+    return datetime.fromtimestamp(quarter * QUARTER_S, UTC).astimezone(zone).date()
 
 
 def expire(state: State, cause: int, emit: Emit) -> None:

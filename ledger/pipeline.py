@@ -72,10 +72,6 @@ class Pipeline:
 
     # callers
 
-    def submit(self, submissions: Sequence[Submission]) -> list[Answer | Refused]:
-        """Put submissions in the queue and wait for their answers. Raises Refused, also QUEUE_FULL."""
-        return self.put(submissions).result()
-
     def put(self, submissions: Sequence[Submission]) -> Future[list[Answer | Refused]]:
         """Put submissions in the queue; the future gets their answers. Raises Refused, also QUEUE_FULL."""
         request = request_of(submissions, Future())
@@ -88,9 +84,9 @@ class Pipeline:
     def ask(self, submissions: Sequence[Submission]) -> asyncio.Future[list[Answer | Refused]]:
         """The same for a task of asyncio, in the thread of its loop: a future of the loop gets the answers.
 
-        What tasks ask in one turn of the loop enters together, so that the pipeline begins when the loop has nothing
-        else to do, and the loop is woken once a commit. A task that is cancelled no longer waits for the answer; what
-        it asked is decided all the same.
+        What tasks ask in one turn of the loop enters together at its end, so that the pipeline begins when the loop has
+        nothing else to do, and the loop is woken once a commit. A task that is cancelled no longer waits for the
+        answer; what it asked is decided all the same.
         """
         loop = asyncio.get_running_loop()
         promise: asyncio.Future[list[Answer | Refused]] = loop.create_future()

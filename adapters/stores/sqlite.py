@@ -9,6 +9,7 @@ import functools
 import hashlib
 import itertools
 import sqlite3
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -131,6 +132,7 @@ class SQLiteStore:
             self._lookups = sqlite3.connect(
                 f"{path.absolute().as_uri()}{READ_ONLY}", uri=True, check_same_thread=False, isolation_level=None
             )
+            self._looking_up = threading.Lock()
             self._head_file = HeadFile(Path(f"{path}.head"))
             self._first = b""
             if writable:
@@ -197,7 +199,7 @@ class SQLiteStore:
     def keys(self, names: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Key]:
         """Those of many submissions, named by actor and command id, that were recorded."""
         found: list[Key] = []
-        with coded(self.path):
+        with coded(self.path), self._looking_up:
             for some in portions(names):
                 asked = WANTED.format(values(len(some), 2))
                 found += map(Key._make, self._lookups.execute(asked, flat(some)))
