@@ -1,13 +1,15 @@
 """The head file: how far a ledger got, in a line beside it, so that an older copy put in its place is noticed.
 
 It is written after every commit and never synced: it may be behind the journal, never ahead of it. The line names the
-hash of the first record, which says of which ledger, the last position, and the hash of the record before that.
+hash of the first record, which says of which ledger, the last position, the hash of the record before that, and a
+checksum: a line of which the last write came through in part is no line, or it would seem to know another history.
 """
 
 import hashlib
 import os
 import re
 import struct
+import zlib
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
@@ -19,7 +21,7 @@ from ledger.journal.records import LENGTH, Header
 from ledger.journal.store import OLDER, OTHER, ForkDue, Store
 
 UNKNOWN: Final = bytes(32)
-LINE: Final = re.compile(rb"shuiquan-head 1 ([0-9a-f]{64}) ([0-9]{20}) ([0-9a-f]{64})\n")
+LINE: Final = re.compile(rb"(shuiquan-head 2 ([0-9a-f]{64}) ([0-9]{20}) ([0-9a-f]{64})) ([0-9a-f]{8})\n")
 
 
 class Known(NamedTuple):
@@ -44,16 +46,16 @@ class HeadFile:
             found = LINE.fullmatch(self._path.read_bytes())
         except OSError:
             return None
-        if not found:
+        if not found or int(found[5], 16) != zlib.crc32(found[1]):
             return None
-        return Known(bytes.fromhex(found[1].decode()), int(found[2]), bytes.fromhex(found[3].decode()))
+        return Known(bytes.fromhex(found[2].decode()), int(found[3]), bytes.fromhex(found[4].decode()))
 
     def write(self, first: bytes, position: int, record: bytes) -> None:
         """Note the last record. A failure costs a warning later, never the commit, which is durable already."""
-        line = f"shuiquan-head 1 {first.hex()} {position:020} {previous_of(record).hex()}\n"
+        line = f"shuiquan-head 2 {first.hex()} {position:020} {previous_of(record).hex()}".encode()
         with suppress(OSError):
             self._file = self._file or FileIO(self._path, "r+" if self._path.exists() else "w+")
-            os.pwrite(self._file.fileno(), line.encode(), 0)
+            os.pwrite(self._file.fileno(), b"%b %08x\n" % (line, zlib.crc32(line)), 0)
 
     def fork_due(self, store: Store) -> ForkDue | None:
         """The fork that a journal needs which lacks records of which this file knows, or has others."""

@@ -233,13 +233,29 @@ def test_another_history_of_the_same_ledger_is_noticed(ledger: Path, tmp_path: P
     assert refused(ledger).code == Code.LEDGER_OLDER
 
 
-@pytest.mark.parametrize("content", [b"", b"shuiquan-head 1 x", b"\xff" * 200, b"shuiquan-head 2 " + b"0" * 150])
+@pytest.mark.parametrize("content", [b"", b"shuiquan-head 2 x", b"\xff" * 200, b"shuiquan-head 2 " + b"0" * 160])
 def test_a_damaged_head_file_stops_nothing(ledger: Path, content: bytes) -> None:
     Path(f"{ledger}.head").write_bytes(content)
     world = resumed(ledger)
     deposit(world, "one")
     world.exchange.close()
-    assert Path(f"{ledger}.head").read_bytes().startswith(b"shuiquan-head 1 ")
+    assert Path(f"{ledger}.head").read_bytes().startswith(b"shuiquan-head 2 ")
+
+
+def test_a_head_of_which_the_last_write_came_through_in_part_stops_nothing(ledger: Path) -> None:
+    path = Path(f"{ledger}.head")
+    older = path.read_bytes()
+    world = resumed(ledger)
+    deposit(world, "one")
+    world.exchange.close()
+    newer = path.read_bytes()
+    assert len(newer) == len(older)
+    assert newer != older
+    for written in range(0, len(newer), 9):
+        path.write_bytes(newer[:written] + older[written:])
+        resumed(ledger).exchange.close()
+    path.write_bytes(newer)
+    resumed(ledger).exchange.close()
 
 
 def test_a_head_file_of_another_ledger_says_nothing(ledger: Path, tmp_path: Path) -> None:
