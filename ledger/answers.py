@@ -1,7 +1,7 @@
 """What a submission led to: its facts, as the caller gets them at once and again when he repeats it."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -12,10 +12,22 @@ from ledger.journal.store import Key, Store
 from ledger.segments import Segment
 from ledger.tables import Array, joined
 
-NOTHING: Final = {topic: np.zeros(0, dtype) for topic, dtype in rows.PAGE_DTYPES.items()}
+
+class Pages(NamedTuple):
+    """Frequent facts of one submission, or of several that share their pages: rows of `ledger.rows`."""
+
+    orders: Array
+    trades: Array
+    removals: Array
+    readings: Array
+    uses: Array
 
 
-class Answer(msgspec.Struct, frozen=True):
+NOTHING: Final = Pages(*(np.zeros(0, dtype) for dtype in rows.PAGE_DTYPES.values()))
+WHOLE: Final = (0, None, 0, None, 0, None)
+
+
+class Answer(msgspec.Struct, frozen=True, eq=False, gc=False):
     """The facts that a submission led to. Arrays are rows of `ledger.rows`; `acts` are rare facts with their `seq`.
 
     `repeated` says that the same submission was answered before and nothing happened this time.
@@ -24,28 +36,63 @@ class Answer(msgspec.Struct, frozen=True):
     first_seq: int
     last_seq: int
     at_ns: int
-    orders: Array
-    trades: Array
-    removals: Array
-    readings: Array
-    uses: Array
-    acts: list[facts.Stamped]
+    pages: Pages  # its facts are a part of them
+    part: tuple[int | None, ...] = WHOLE  # begin and end in the pages of orders, trades and removals
+    acts: list[facts.Stamped] = []
     repeated: bool = False
+
+    @property
+    def orders(self) -> Array:
+        """Outcomes of its orders, rows of ORDER_FACT in the order in which they were given."""
+        return self.pages.orders[self.part[0] : self.part[1]]
+
+    @property
+    def trades(self) -> Array:
+        """Its fills, rows of TRADE_FACT."""
+        return self.pages.trades[self.part[2] : self.part[3]]
+
+    @property
+    def removals(self) -> Array:
+        """What left the books without a trade because of it, rows of REMOVAL_FACT."""
+        return self.pages.removals[self.part[4] : self.part[5]]
+
+    @property
+    def readings(self) -> Array:
+        """Outcomes of its readings, rows of READING_FACT in the order in which they were given."""
+        return self.pages.readings
+
+    @property
+    def uses(self) -> Array:
+        """The water that its readings booked, rows of USE_FACT."""
+        return self.pages.uses
 
     @property
     def refused(self) -> list[facts.CommandRefused]:
         """The commands that a rule forbade, orders and readings apart."""
         return [fact for _, _, fact in self.acts if isinstance(fact, facts.CommandRefused)]
 
+    @property
+    def own(self) -> Pages:
+        """All its frequent facts, and no others."""
+        return Pages(self.orders, self.trades, self.removals, self.readings, self.uses)
+
+    def __repr__(self) -> str:
+        """Its own facts, not the pages in which they lie."""
+        shown = {"first_seq": self.first_seq, "last_seq": self.last_seq, "at_ns": self.at_ns, **self.own._asdict()}
+        shown |= {"acts": self.acts, "repeated": self.repeated}
+        return f"Answer({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
+
+
+def pages_of(segment: Segment) -> Pages:
+    """The frequent facts of a segment."""
+    return Pages(*map(segment.pages.get, rows.PAGE_DTYPES, NOTHING))
+
 
 def make_answer(first_seq: int, last_seq: int, at_ns: int, parts: Sequence[Segment]) -> Answer:
     """The answer that consists of these parts."""
-    pages = {topic: [part.pages[topic] for part in parts if topic in part.pages] for topic in rows.PAGE_DTYPES}
-    orders, trades, removals, readings, uses = (
-        joined(found) if found else NOTHING[topic] for topic, found in pages.items()
-    )
-    rare = [stamped for part in parts for stamped in part.rare]
-    return Answer(first_seq, last_seq, at_ns, orders, trades, removals, readings, uses, rare)
+    found = ([part.pages[topic] for part in parts if topic in part.pages] for topic in rows.PAGE_DTYPES)
+    pages = Pages(*(joined(some) if some else nothing for some, nothing in zip(found, NOTHING, strict=True)))
+    return Answer(first_seq, last_seq, at_ns, pages, acts=[stamped for part in parts for stamped in part.rare])
 
 
 def read_answer(store: Store, key: Key) -> Answer:
@@ -57,11 +104,11 @@ def read_answer(store: Store, key: Key) -> Answer:
         if record.header.first_seq > last_seq:
             break
         if not record.header.columns:
-            parts.append(Segment([record.fact], {}, []))
+            parts.append(Segment([record.fact], {}, None))
             continue
         topic, page = record.page
         if topic == rows.SUBMISSIONS:
             at_ns = int(page["at_ns"][page["seq"] == first_seq].max(initial=at_ns))
         else:
-            parts.append(Segment([], {topic: page[(page["seq"] >= first_seq) & (page["seq"] <= last_seq)]}, []))
+            parts.append(Segment([], {topic: page[(page["seq"] >= first_seq) & (page["seq"] <= last_seq)]}, None))
     return make_answer(first_seq, last_seq, at_ns, parts)

@@ -2,27 +2,27 @@
 
 import copy
 from collections.abc import Sequence
+from itertools import repeat
 from typing import Any
 
 import numpy as np
 
 from ledger import facts, rows
 from ledger.acts import ACTS, founding_facts
-from ledger.answers import NOTHING, Answer, make_answer
+from ledger.answers import Answer, Pages, make_answer, pages_of
 from ledger.codes import Code, Refused
 from ledger.commands import Command, Role
 from ledger.decide import RUN, decide_orders, decide_run, refuse_orders
-from ledger.digests import plain
 from ledger.expiry import expire, roll_sessions, withdraw_orders_of
 from ledger.fold import apply_fact, ensure_holdings_of
+from ledger.journal.pages import submission_rows
 from ledger.journal.records import ALGORITHM, FORMAT
 from ledger.metering import decide_readings
 from ledger.policy import Policy
-from ledger.rows import SubmissionFact
 from ledger.segments import Segment
 from ledger.state import State
-from ledger.submissions import Submission
-from ledger.tables import AT_NS, NEXT_SEQ, Array, copied
+from ledger.submissions import Submission, are_orders
+from ledger.tables import AT_NS, NEXT_SEQ, Array, copied, plain
 from matching.types import Status
 
 
@@ -33,7 +33,7 @@ class Decider:
         """A decider on `state`, which it changes in place."""
         self.state = state
         self.segments: list[Segment] = []
-        self._submissions: list[SubmissionFact] = []
+        self._submitted: Array | None = None  # facts of submissions that belong to the current segment
 
     # the life of a commit
 
@@ -46,67 +46,71 @@ class Decider:
     def decide(self, submission: Submission, digest: bytes, now_ns: int) -> Answer:
         """Decide one well-formed submission, of this content digest, at max(last, `now_ns`) (K2); returns its facts."""
         if are_orders(submission):
-            return self.decide_orders([(submission, digest)], now_ns)[0]
+            return self.decide_orders([submission], [digest], [submission.content], now_ns)[0]
         state = self.state
         state.journal.clock[AT_NS] = max(state.at_ns, now_ns)
         first_seq = state.next_seq
         start = len(self.segments)
-        fact = self.open_submission(submission, digest)
+        actor = know_actor(state, submission.actor, submission.role)
+        fact = self.open_submission(submission_facts([submission], [digest], [actor]))
         roll_sessions(state)
         expire(state, first_seq, self.emit)
         if isinstance(submission.content, np.ndarray) and submission.linked:
-            self.decide_linked_orders(submission.content, fact.actor_number)
+            self.decide_linked_orders(submission.content, actor)
         elif isinstance(submission.content, np.ndarray):
-            self.decide_array(submission.content, fact.actor_number)
+            self.decide_array(submission.content, actor)
         elif submission.linked:
             self.decide_linked(submission.content)
         else:
             for index, command in enumerate(submission.content):
                 self.decide_command(command, index)
-        fact.facts = state.next_seq - first_seq
+        fact["facts"] = state.next_seq - first_seq
         self.cut()
         return make_answer(first_seq, state.next_seq - 1, state.at_ns, self.segments[start:])
 
-    def decide_orders(self, run: Sequence[tuple[Submission, bytes]], now_ns: int) -> list[Answer]:
-        """Decide batches of orders with their content digests, one after the other, all at one time.
+    def decide_orders(
+        self, run: Sequence[Submission], digests: Sequence[bytes], parts: Sequence[Any], now_ns: int
+    ) -> list[Answer]:
+        """Decide batches of orders, with their content digests and rows, one after the other, all at one time.
 
         The same facts as `decide` gives one by one, in one compiled call: it stops where an order of the run itself
         has run out before the next submission begins.
         """
         state = self.state
         state.journal.clock[AT_NS] = max(state.at_ns, now_ns)
-        orders, table = joined_orders([submission.content for submission, _ in run]), self.number_run(run)
+        orders, table = joined_orders(parts), self.number_run(run)
+        submitted = submission_facts(run, digests, table["actor"])
         answers: list[Answer] = []
         while len(answers) < len(run):
             at, start = len(answers), len(self.segments)
-            fact = self.open_submission(*run[at])
+            table["seq"][at] = state.next_seq
+            self.open_submission(submitted[at : at + 1])
             roll_sessions(state)
-            expire(state, fact.seq, self.emit)
-            table["seq"][at] = fact.seq
+            expire(state, int(table["seq"][at]), self.emit)
             state.reserve(orders=len(orders) - int(table["first"][at]))
             done = decide_run(
                 state.books, state.tape, state.accounts, state.market, state.journal, orders, table, at
             )  # fmt: skip
-            decided = table[at:done]
-            self._submissions += facts_of(run[at + 1 : done], decided[1:], state.at_ns)
-            fact.facts = int(decided["facts"][0])
+            decided, expired = table[at:done], len(self.segments) > start
+            for name in ("seq", "facts"):
+                submitted[name][at:done] = decided[name]
+            submitted["at_ns"][at:done] = state.at_ns
+            self._submitted = submitted[at + expired : done] if done > at + expired else None
             self.cut()
-            answers += answers_of(decided, self.segments[-1], state.at_ns)
-            if len(self.segments) > start + 1:  # something expired before
+            answers += answers_of(decided, pages_of(self.segments[-1]), state.at_ns)
+            if expired:
                 answers[at] = whole(answers[at], self.segments[start:-1])
         return answers
 
-    def number_run(self, run: Sequence[tuple[Submission, bytes]]) -> Array:
+    def number_run(self, run: Sequence[Submission]) -> Array:
         """What the compiled loop is told of each submission of a run, as RUN rows; new actors get their numbers."""
-        known: dict[tuple[str, Role], tuple[int, int]] = {}
-        first, table = 0, []
-        for submission, _ in run:
-            name = submission.actor, submission.role
-            if name not in known:
-                known[name] = know_actor(self.state, *name), party_of(self.state, *name)
-            table.append((*known[name], first, len(submission.content), 0, 0, 0, 0, 0))
-            first += len(submission.content)
-        return np.array(table, RUN)
+        names = [(submission.actor, submission.role) for submission in run]
+        numbers = {name: (know_actor(self.state, *name), party_of(self.state, *name)) for name in dict.fromkeys(names)}
+        table = np.zeros(len(run), RUN)
+        table["actor"], table["party"] = zip(*[numbers[name] for name in names], strict=True)
+        table["orders"] = [len(submission.content) for submission in run]
+        table["first"] = np.cumsum(table["orders"]) - table["orders"]
+        return table
 
     def take(self) -> list[Segment]:
         """The facts of the commit, which ends here."""
@@ -123,9 +127,9 @@ class Decider:
             if count
         }
         journal.counts[:] = 0
-        if pages or self._submissions:
-            self.segments.append(Segment([], pages, self._submissions))
-        self._submissions = []
+        if pages or self._submitted is not None:
+            self.segments.append(Segment([], pages, self._submitted))
+        self._submitted = None
 
     def emit(self, fact: facts.Fact) -> int:
         """Record and apply one rare fact; returns its `seq`."""
@@ -133,18 +137,17 @@ class Decider:
         seq = self.state.next_seq
         self.state.journal.clock[NEXT_SEQ] += 1
         apply_fact(self.state, fact)
-        self.segments.append(Segment([facts.Stamped(seq, self.state.at_ns, fact)], {}, []))
+        self.segments.append(Segment([facts.Stamped(seq, self.state.at_ns, fact)], {}, None))
         return seq
 
     # parts of a submission
 
-    def open_submission(self, submission: Submission, digest: bytes) -> SubmissionFact:
-        """The fact of the submission itself; it knows how many facts follow once they are decided."""
-        state = self.state
-        actor = know_actor(state, submission.actor, submission.role)
-        fact = submission_fact(submission, digest, state.next_seq, state.at_ns, 0, actor)
-        state.journal.clock[NEXT_SEQ] += 1
-        self._submissions.append(fact)
+    def open_submission(self, fact: Array) -> Array:
+        """Number the fact of the submission itself; how many facts follow is noted once they are decided."""
+        clock = self.state.journal.clock
+        fact["seq"], fact["at_ns"] = clock[NEXT_SEQ], clock[AT_NS]
+        clock[NEXT_SEQ] += 1
+        self._submitted = fact
         return fact
 
     def decide_array(self, content: Array, actor: int) -> None:
@@ -193,13 +196,13 @@ class Decider:
 
     def decide_linked(self, content: Sequence[Command]) -> None:
         """All commands or none: when one is refused, the others leave a refusal that says so."""
-        before, start, submissions = copy.deepcopy(self.state), len(self.segments), list(self._submissions)
+        before, start, submitted = copy.deepcopy(self.state), len(self.segments), self._submitted
         accepted = [self.decide_command(command, index) for index, command in enumerate(content)]
         if all(accepted):
             return
         refusals = iter([f for s in self.segments[start:] for _, _, f in s.rare if isinstance(f, facts.CommandRefused)])
         del self.segments[start:]
-        self._submissions = submissions
+        self._submitted = submitted
         self.state.restore(before)
         for index, (command, was_accepted) in enumerate(zip(content, accepted, strict=True)):
             linked = Refused(Code.LINKED_REFUSED, "linked", type(command).__name__)
@@ -229,53 +232,38 @@ def party_of(state: State, name: str, role: Role) -> int:
     return state.numbers.get(("party", name), -2) if role == Role.HOLDER else -1
 
 
-def are_orders(submission: Submission) -> bool:
-    """Whether a submission is a batch of orders that stand each for itself."""
-    content = submission.content
-    return isinstance(content, np.ndarray) and content.dtype == rows.ORDER and not submission.linked
+def joined_orders(parts: Sequence[Any]) -> Array:
+    """The rows of several batches of orders in one array."""
+    if len(parts) == 1 and isinstance(parts[0], np.ndarray):
+        return plain(parts[0])
+    return np.frombuffer(bytearray().join(parts), rows.ORDER)  # faster than joining many small arrays
 
 
-def joined_orders(contents: Sequence[Any]) -> Array:
-    """The orders of several submissions in one array."""
-    if len(contents) == 1:
-        return plain(contents[0])
-    packed = bytearray().join([content.tobytes() for content in contents])  # faster than joining many small arrays
-    return np.frombuffer(packed, rows.ORDER)
+def submission_facts(run: Sequence[Submission], digests: Sequence[bytes], actors: Any) -> Array:
+    """The facts of submissions with their content digests and the numbers of their actors; the rest is to be noted."""
+    return submission_rows(
+        len(run),
+        {
+            "commands": [len(submission.content) for submission in run],
+            "actor_number": actors,
+            "role": [submission.role for submission in run],
+            "content": np.frombuffer(b"".join(digests), "V32"),
+            "actor": [submission.actor.encode() for submission in run],
+            "approver": [submission.approver.encode() for submission in run],
+            "command_id": [submission.command_id.encode() for submission in run],
+        },
+    )
 
 
-def submission_fact(
-    submission: Submission, digest: bytes, seq: int, at_ns: int, count: int, actor: int
-) -> SubmissionFact:
-    """The fact of a submission that is followed by `count` - 1 facts."""
-    return SubmissionFact(
-        seq, at_ns, count, len(submission.content), actor, int(submission.role), digest, submission.actor.encode(),
-        submission.approver.encode(), submission.command_id.encode(),
-    )  # fmt: skip
-
-
-def facts_of(run: Sequence[tuple[Submission, bytes]], decided: Array, at_ns: int) -> list[SubmissionFact]:
-    """The facts of submissions of a run, as RUN says how they were decided."""
-    columns = (decided[name].tolist() for name in ("seq", "facts", "actor"))
-    return [
-        submission_fact(submission, digest, seq, at_ns, count, actor)
-        for (submission, digest), seq, count, actor in zip(run, *columns, strict=True)
-    ]
-
-
-def answers_of(decided: Array, segment: Segment, at_ns: int) -> list[Answer]:
-    """The answers of submissions of a run, as parts of the pages that they share."""
-    orders, trades, removals, readings, uses = (segment.pages.get(topic, NOTHING[topic]) for topic in rows.PAGE_DTYPES)
-    made, o, t, r = [], 0, 0, 0
-    columns = (decided[name].tolist() for name in ("seq", "facts", "orders_end", "trades_end", "removals_end"))
-    for seq, count, o_end, t_end, r_end in zip(*columns, strict=True):
-        last = seq + count - 1
-        made.append(Answer(seq, last, at_ns, orders[o:o_end], trades[t:t_end], removals[r:r_end], readings, uses, []))
-        o, t, r = o_end, t_end, r_end
-    return made
+def answers_of(decided: Array, pages: Pages, at_ns: int) -> list[Answer]:
+    """The answers of submissions of a run, as RUN says how they were decided; they share their pages."""
+    ends = [decided[name].tolist() for name in ("orders_end", "trades_end", "removals_end")]
+    parts = zip(*(part for end in ends for part in ([0, *end], end)), strict=False)
+    last_seqs = (decided["seq"] + decided["facts"] - 1).tolist()
+    return list(map(Answer, decided["seq"].tolist(), last_seqs, repeat(at_ns), repeat(pages), parts))
 
 
 def whole(answer: Answer, before: Sequence[Segment]) -> Answer:
     """An answer with the facts of segments before its own."""
-    own = (answer.orders, answer.trades, answer.removals, answer.readings, answer.uses)
-    parts = [*before, Segment([], dict(zip(rows.PAGE_DTYPES, own, strict=True)), [])]
+    parts = [*before, Segment([], dict(zip(rows.PAGE_DTYPES, answer.own, strict=True)), None)]
     return make_answer(answer.first_seq, answer.last_seq, answer.at_ns, parts)

@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -10,20 +11,27 @@ import numpy as np
 from ledger.commands import Command, RegisterParty, Role
 from ledger.journal.columns import encode_columns
 from ledger.submissions import Submission
-from ledger.tables import Array
 
 
 def content_digest(submission: Submission) -> bytes:
     """SHA-256 over what a submission asks for, and as whom; personal data left out (K1, K12)."""
     content = submission.content
-    if isinstance(content, np.ndarray):
-        digest = begun(submission.role, submission.approver, submission.linked, content.dtype).copy()
-        digest.update(encode_columns(plain(content)))
-    else:
-        digest = begun(submission.role, submission.approver, submission.linked).copy()
-        digest.update(msgspec.msgpack.encode([impersonal(command) for command in content]))
+    packed = encode_columns(content) if isinstance(content, np.ndarray) else packed_commands(content)
+    return digest_of(submission, packed)
+
+
+def digest_of(submission: Submission, packed: bytes | bytearray) -> bytes:
+    """The content digest of a submission whose content is packed already."""
+    dtype = submission.content.dtype if isinstance(submission.content, np.ndarray) else None
+    digest = begun(submission.role, submission.approver, submission.linked, dtype).copy()
+    digest.update(packed)
     whole: bytes = digest.digest()
     return whole
+
+
+def packed_commands(commands: Sequence[Command]) -> bytes:
+    """Commands as bytes, without personal data."""
+    return msgspec.msgpack.encode([impersonal(command) for command in commands])
 
 
 @functools.lru_cache(maxsize=4096)
@@ -33,11 +41,6 @@ def begun(role: Role, approver: str, linked: bool, dtype: Any = None) -> Any:
     if dtype is not None:  # names and dtypes of the columns
         digest.update(repr([(name, dtype[name].str) for name in dtype.names]).encode())
     return digest
-
-
-def plain(content: Array) -> Array:
-    """The array as kernels are compiled for it."""
-    return content if content.flags.c_contiguous and content.flags.writeable else content.copy()
 
 
 def impersonal(command: Command) -> Command:

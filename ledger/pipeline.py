@@ -16,13 +16,18 @@ from typing import Final, NamedTuple
 
 from ledger.answers import Answer
 from ledger.codes import Code, Refused
+from ledger.intake import Intake, take_in, together
 from ledger.limits import REFUSE, Limits
-from ledger.promises import Request, call_in, outcomes, request_of, settle_all, tell
+from ledger.promises import Request, call_in, settle_each, settle_requests
 from ledger.submissions import Submission
 from ledger.writer import Decided, Writer
 
 COMMIT_COMMANDS: Final = 8_192
 """A commit takes no more submissions once it has so many commands: larger ones only make callers wait longer."""
+
+
+Asked = tuple[Submission, asyncio.Future[Answer]]
+"""What a task asks, and the future that it awaits."""
 
 
 class Load(NamedTuple):
@@ -58,7 +63,7 @@ class Pipeline:
         self._holds = 0
         self._deciding = self._closing = False
         self._threads: list[threading.Thread] = []
-        self._gathered: dict[asyncio.AbstractEventLoop, list[Request]] = {}  # each touched by its loop alone
+        self._gathered: dict[asyncio.AbstractEventLoop, list[Asked]] = {}  # each touched by its loop alone
         self._for_room: list[asyncio.AbstractEventLoop] = []
 
     @property
@@ -74,56 +79,65 @@ class Pipeline:
 
     def put(self, submissions: Sequence[Submission]) -> Future[list[Answer | Refused]]:
         """Put submissions in the queue; the future gets their answers. Raises Refused, also QUEUE_FULL."""
-        request = request_of(submissions, Future())
-        request.promise.set_running_or_notify_cancel()  # type: ignore[union-attr] # what is submitted is not withdrawn
+        promise: Future[list[Answer | Refused]] = Future()
+        promise.set_running_or_notify_cancel()  # what is submitted is not withdrawn
+        request = Request(take_in(submissions), promise)
         with self._lock:
             while not self._enter(request):
                 self._room.wait()
-        return request.promise  # type: ignore[return-value]
+        return promise
 
-    def ask(self, submissions: Sequence[Submission]) -> asyncio.Future[list[Answer | Refused]]:
-        """The same for a task of asyncio, in the thread of its loop: a future of the loop gets the answers.
+    def ask(self, submission: Submission) -> asyncio.Future[Answer]:
+        """The same for a task of asyncio, in the thread of its loop: a future of the loop gets the answer.
 
         What tasks ask in one turn of the loop enters together at its end, so that the pipeline begins when the loop has
         nothing else to do, and the loop is woken once a commit. A task that is cancelled no longer waits for the
         answer; what it asked is decided all the same.
         """
         loop = asyncio.get_running_loop()
-        promise: asyncio.Future[list[Answer | Refused]] = loop.create_future()
-        gathered = self._gathered.setdefault(loop, [])
-        gathered.append(request_of(submissions, promise))
-        if len(gathered) == 1:
+        promise: asyncio.Future[Answer] = loop.create_future()
+        gathered = self._gathered.get(loop)
+        if gathered is None:
+            gathered = self._gathered[loop] = []
             loop.call_soon(self._admit, loop)
+        gathered.append((submission, promise))
         return promise
 
     def _admit(self, loop: asyncio.AbstractEventLoop) -> None:
         """Let what tasks of a loop asked enter, as far as there is room; the rest is tried again when there is."""
-        requests = self._gathered.pop(loop)
-        with self._lock:
-            for at, request in enumerate(requests):
-                try:
-                    entered = self._enter(request)
-                except Refused as refusal:
-                    settle_all([(request.promise, refusal)])
-                    continue
-                if not entered:
-                    self._gathered[loop] = requests[at:]
+        asked = self._gathered.pop(loop)
+        for at in range(0, len(asked), COMMIT_COMMANDS):
+            submissions, promises = zip(*asked[at : at + COMMIT_COMMANDS], strict=True)
+            intake = take_in(submissions)
+            with self._lock:
+                entered = self._enter_asked(intake, promises)
+                if entered < len(promises):
+                    self._gathered[loop] = asked[at + entered :]
                     self._for_room.append(loop)
                     return
+
+    def _enter_asked(self, intake: Intake, promises: Sequence[asyncio.Future[Answer]]) -> int:
+        """Take what tasks asked into the queue, in halves where it is too much at once; gives how many have entered."""
+        request, count = Request(intake, promises), len(promises)
+        if count > 1 and (sum(intake.commands) > COMMIT_COMMANDS or not self._room_for(intake)):
+            middle = count // 2
+            entered = self._enter_asked(intake.part(0, middle), promises[:middle])
+            if entered < middle:
+                return entered
+            return middle + self._enter_asked(intake.part(middle, count), promises[middle:])
+        try:
+            return count if self._enter(request) else 0
+        except Refused as refusal:
+            settle_each(promises, refusal)
+            return count
 
     def _enter(self, request: Request) -> bool:
         """Take a request into the queue; False when its caller has to wait for room."""
         if self._writer.closed or self._closing:
             raise self._writer.closed or Refused(Code.LEDGER_CLOSED, "ledger", self._writer.state.ledger_id)
-        limits = self._limits
-        full = (
-            self._waiting + len(request.submissions) > limits.submissions
-            or self._waiting_commands + request.commands > limits.commands
-            or self._waiting_bytes + request.bytes > limits.bytes
-        )
-        if self._queue and full:
-            if limits.when_full == REFUSE:
-                self._refused += len(request.submissions)
+        if self._queue and not self._room_for(request.intake):
+            if self._limits.when_full == REFUSE:
+                self._refused += request.intake.weight.submissions
                 raise Refused(Code.QUEUE_FULL, "queue", self._waiting, "wait and submit the same command id again")
             return False
         if not self._threads:
@@ -131,12 +145,23 @@ class Pipeline:
             for thread in self._threads:
                 thread.start()
         self._queue.append(request)
-        self._waiting += len(request.submissions)
-        self._waiting_commands += request.commands
-        self._waiting_bytes += request.bytes
+        submissions, commands, size = request.intake.weight
+        self._waiting += submissions
+        self._waiting_commands += commands
+        self._waiting_bytes += size
         if not self._deciding:
             self._work.notify()
         return True
+
+    def _room_for(self, intake: Intake) -> bool:
+        """Whether submissions fit behind what waits."""
+        limits = self._limits
+        submissions, commands, size = intake.weight
+        return (
+            self._waiting + submissions <= limits.submissions
+            and self._waiting_commands + commands <= limits.commands
+            and self._waiting_bytes + size <= limits.bytes
+        )
 
     @contextmanager
     def still(self) -> Iterator[None]:
@@ -171,7 +196,7 @@ class Pipeline:
                 outcome = self._recorded(decided)
                 self._count(requests, outcome)
                 self._committed()
-                tell(outcomes(requests, outcome))
+                settle_requests(requests, outcome)
 
     def _next(self) -> list[Request]:
         """The requests of the next commit once there are some and nobody decides, none when the pipeline is closed."""
@@ -193,15 +218,15 @@ class Pipeline:
     def _take(self) -> list[Request]:
         """The requests of the next commit, in order."""
         requests: list[Request] = []
-        commands = 0
-        while self._queue and (not requests or commands + self._queue[0].commands <= COMMIT_COMMANDS):
-            request = self._queue.popleft()
-            requests.append(request)
-            commands += request.commands
-            self._waiting -= len(request.submissions)
-            self._waiting_bytes -= request.bytes
-            self._in_flight += len(request.submissions)
-        self._waiting_commands -= commands
+        taken = 0
+        while self._queue and (not requests or taken + self._queue[0].intake.weight.commands <= COMMIT_COMMANDS):
+            requests.append(self._queue.popleft())
+            submissions, commands, size = requests[-1].intake.weight
+            taken += commands
+            self._waiting -= submissions
+            self._waiting_commands -= commands
+            self._waiting_bytes -= size
+            self._in_flight += submissions
         self._room.notify_all()
         loops, self._for_room = self._for_room, []
         for loop in loops:
@@ -213,8 +238,7 @@ class Pipeline:
         try:
             if self._writer.closed is None and (free := self._free_bytes()) < self._limits.free_bytes:
                 raise Refused(Code.DISK_NEARLY_FULL, "free_bytes", free, f"at least {self._limits.free_bytes}")
-            submissions = [submission for request in requests for submission in request.submissions]
-            decided = self._writer.decide(submissions, self._clock())
+            decided = self._writer.decide(together([request.intake for request in requests]), self._clock())
             self._decided()
         except Refused as refusal:
             return refusal
@@ -233,7 +257,7 @@ class Pipeline:
 
     def _count(self, requests: Sequence[Request], outcome: Decided | Refused) -> None:
         """Note that requests are no longer on their way."""
-        count = sum(len(request.submissions) for request in requests)
+        count = sum(request.intake.weight.submissions for request in requests)
         with self._lock:
             self._in_flight -= count
             if isinstance(outcome, Decided):

@@ -8,7 +8,6 @@ prices ticks, quantities lots. `right` is the dense number of a right; with `yea
 from enum import IntEnum
 from typing import Final
 
-import msgspec
 import numpy as np
 
 
@@ -214,18 +213,3 @@ SUBMISSION_FIELDS: Final = (
 )
 SUBMISSION_TEXTS: Final = ("actor", "approver", "command_id")
 """One submission: who, in which role, approved by whom, under which command id (K1, K29). Texts are UTF-8."""
-
-
-class SubmissionFact(msgspec.Struct):
-    """One submission on its way to its page: the columns above, in their order."""
-
-    seq: int
-    at_ns: int
-    facts: int
-    commands: int
-    actor_number: int
-    role: int
-    content: bytes
-    actor: bytes
-    approver: bytes
-    command_id: bytes

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from ledger import facts, rows
-from ledger.journal.pages import submission_rows
+from ledger.journal.pages import joined_submissions
 from ledger.journal.records import Draft, draft_fact, draft_pages
 from ledger.tables import Array, joined
 
@@ -14,7 +14,7 @@ class Segment(NamedTuple):
 
     rare: list[facts.Stamped]
     pages: dict[str, Array]
-    submissions: list[rows.SubmissionFact]
+    submissions: Array | None  # rows of `submission/1`
 
 
 def drafts(segments: Sequence[Segment], page_facts: int) -> Iterator[Draft]:
@@ -22,8 +22,8 @@ def drafts(segments: Sequence[Segment], page_facts: int) -> Iterator[Draft]:
     for segment in merged(segments):
         yield from (draft_fact(stamped) for stamped in segment.rare)
         made = [draft for topic, page in segment.pages.items() for draft in draft_pages(topic, page, page_facts)]
-        if segment.submissions:
-            made += draft_pages(rows.SUBMISSIONS, submission_rows(segment.submissions), page_facts)
+        if segment.submissions is not None:
+            made += draft_pages(rows.SUBMISSIONS, segment.submissions, page_facts)
         yield from sorted(made, key=lambda draft: (draft.first_seq, draft.topic))
 
 
@@ -48,4 +48,5 @@ def together(segments: Sequence[Segment]) -> Segment:
         return segments[0]
     pages = {topic: [part.pages[topic] for part in segments if topic in part.pages] for topic in rows.PAGE_DTYPES}
     whole = {topic: joined(parts) for topic, parts in pages.items() if parts}
-    return Segment([], whole, [fact for part in segments for fact in part.submissions])
+    submissions = [part.submissions for part in segments if part.submissions is not None]
+    return Segment([], whole, joined_submissions(submissions) if submissions else None)

@@ -17,7 +17,7 @@ MAX_NAME: Final = 64
 Content = Sequence[Command] | Array
 
 
-class Submission(msgspec.Struct, frozen=True):
+class Submission(msgspec.Struct, frozen=True, gc=False):
     """Commands of one actor under one command id; an array of `rows.ORDER` or `rows.READING` is a batch of those."""
 
     content: Content
@@ -26,6 +26,12 @@ class Submission(msgspec.Struct, frozen=True):
     command_id: str
     approver: str = ""
     linked: bool = False  # all of the commands or none
+
+
+def are_orders(submission: Submission) -> bool:
+    """Whether a submission is a batch of orders that stand each for itself."""
+    content = submission.content
+    return isinstance(content, np.ndarray) and content.dtype == rows.ORDER and not submission.linked
 
 
 def check_submission(submission: Submission) -> None:

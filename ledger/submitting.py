@@ -52,8 +52,7 @@ class Submitting(ABC):
         A cancelled task no longer waits, but what it submitted is decided: repeat the command id to learn the outcome.
         """
         submission = Submission(listed(content), actor, role, command_id, approver, linked)
-        (answer,) = await self._ask([submission])
-        return accepted(answer)
+        return await self._ask(submission)
 
     def submit_many(self, submissions: Sequence[Submission]) -> list[Answer | Refused]:
         """Submit what several callers have waiting, in order and in one durable commit.
@@ -70,8 +69,8 @@ class Submitting(ABC):
         """
 
     @abstractmethod
-    def _ask(self, submissions: Sequence[Submission]) -> Awaitable[list[Answer | Refused]]:
-        """The answers to submissions that go into one commit, for a task of asyncio."""
+    def _ask(self, submission: Submission) -> Awaitable[Answer]:
+        """The answer to a submission, for a task of asyncio; raises its refusal."""
 
     @property
     @abstractmethod

@@ -202,6 +202,11 @@ def grown(array: Array, length: int, fill: Any = 0) -> Array:
     return longer
 
 
+def plain(rows: Array) -> Array:
+    """The array as kernels are compiled for it."""
+    return rows if rows.flags.c_contiguous and rows.flags.writeable else rows.copy()
+
+
 def copied(part: Array) -> Array:
     """A copy of contiguous rows, as bytes: numpy copies structured rows field by field, ten times slower."""
     made: Array = part.view(np.uint8).copy().view(part.dtype)

@@ -2,17 +2,17 @@
 
 import hashlib
 import uuid
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Container, Sequence
+from typing import Any, NamedTuple, cast
 
 import msgspec
 import numpy as np
 
 from ledger.answers import Answer, read_answer
 from ledger.codes import Code, Refused
-from ledger.decider import Decider, are_orders
-from ledger.digests import content_digest
+from ledger.decider import Decider
 from ledger.forks import check_fork
+from ledger.intake import Intake, take_in
 from ledger.journal.pages import MAX_PAGE_FACTS
 from ledger.journal.records import GENESIS, Draft, chain
 from ledger.journal.store import Key, Store
@@ -21,7 +21,7 @@ from ledger.replay import Progress, fold
 from ledger.segments import drafts
 from ledger.snapshot import Snapshot
 from ledger.state import State
-from ledger.submissions import Content, Submission, check_submission
+from ledger.submissions import Content, Submission
 from ledger.tables import AT_NS
 
 Name = tuple[str, str]
@@ -89,11 +89,11 @@ class Writer:
 
         Raises Refused (COMMIT_FAILED) when the store failed: nothing is acknowledged and the writer is closed (K4).
         """
-        decided = self.decide(submissions, now_ns)
+        decided = self.decide(take_in(submissions), now_ns)
         self.record(decided)
         return decided.answers
 
-    def decide(self, submissions: Sequence[Submission], now_ns: int) -> Decided:
+    def decide(self, intake: Intake, now_ns: int) -> Decided:
         """Decide submissions in order, all at one time; their answers hold once `record` has made them durable.
 
         May run while `record` writes the commit before (one thread each), so the state is at most one commit ahead of
@@ -104,7 +104,7 @@ class Writer:
             raise self._closed
         try:
             keys: list[Key] = []
-            return self._taken(self._answers(submissions, now_ns, keys), keys)
+            return self._taken(self._answers(intake, now_ns, keys), keys)
         except BaseException as failure:
             raise self.fail(failure) from failure
 
@@ -138,62 +138,50 @@ class Writer:
         self._closed = Refused(Code.COMMIT_FAILED, "commit", str(failure), "reopen and repeat the command id")
         return self._closed
 
-    def _answers(self, submissions: Sequence[Submission], now_ns: int, keys: list[Key]) -> list[Answer | Refused]:
+    def _answers(self, intake: Intake, now_ns: int, keys: list[Key]) -> list[Answer | Refused]:
         """An answer or a refusal for each, and keys of the new ones; neighbouring batches of orders go together."""
+        submissions, digests, orders = intake.submissions, intake.digests, intake.orders
+        names = [(submission.actor, submission.command_id) for submission in submissions]
+        known = self._known(names, digests)
+        fits = fit_together(names, orders, known)
         answers: list[Answer | Refused] = []
-        run: dict[Name, tuple[Submission, bytes]] = {}
-
-        def end_run() -> None:
-            if run:
-                decided = self._decider.decide_orders([*run.values()], now_ns)
-                for (submission, digest), answer in zip(run.values(), decided, strict=True):
-                    keys.append(self._pend(submission, digest, answer))
-                answers.extend(decided)
-                run.clear()
-
-        digests = [checked_digest(submission) for submission in submissions]
-        known = self._known(submissions, digests)
-        for submission, digest in zip(submissions, digests, strict=True):
-            name = submission.actor, submission.command_id
-            if isinstance(digest, Refused):
-                end_run()
-                answers.append(digest)
+        while (at := len(answers)) < len(submissions):
+            end = fits.index(False, at)
+            if end == at:
+                answers.append(self._alone(submissions[at], digests[at], known.get(names[at]), now_ns, keys))
                 continue
-            if name in run:
-                end_run()
-            before = self._pending.get(name) or known.get(name)
-            try:
-                if before is not None:
-                    check_repeat(submission, before if isinstance(before, Key) else before[0], digest)
-                elif not isinstance(submission.content, np.ndarray):
-                    check_fork(submission, self._store)
-                    submission = msgspec.structs.replace(submission, content=self._seal(submission.content))  # noqa: PLW2901
-            except Refused as refusal:
-                end_run()
-                answers.append(refusal)
-                continue
-            if before is None and are_orders(submission):
-                run[name] = submission, digest
-                continue
-            end_run()
-            if before is None:
-                answer = self._decider.decide(submission, digest, now_ns)
-                keys.append(self._pend(submission, digest, answer))
-            else:  # outside the block above: a store that cannot say what it recorded ends the writer (K4)
-                answer = self._first_answer(before)
-            answers.append(answer)
-        end_run()
+            run, theirs = submissions[at:end], cast("list[bytes]", digests[at:end])
+            decided = self._decider.decide_orders(run, theirs, orders[at:end], now_ns)
+            keys += self._pend(names[at:end], theirs, decided)
+            answers += decided
         return answers
 
-    def _known(self, submissions: Sequence[Submission], digests: Sequence[bytes | Refused]) -> dict[Name, Known]:
+    def _alone(
+        self, submission: Submission, digest: bytes | Refused, known: Known | None, now_ns: int, keys: list[Key]
+    ) -> Answer | Refused:
+        """The answer to one submission, or its refusal."""
+        if isinstance(digest, Refused):
+            return digest
+        before = self._pending.get((submission.actor, submission.command_id)) or known
+        try:
+            if before is not None:
+                check_repeat(submission, before if isinstance(before, Key) else before[0], digest)
+            elif not isinstance(submission.content, np.ndarray):
+                check_fork(submission, self._store)
+                submission = msgspec.structs.replace(submission, content=self._seal(submission.content))
+        except Refused as refusal:
+            return refusal
+        if before is not None:  # not in the block above: a store that cannot say what it recorded ends the writer (K4)
+            return self._first_answer(before)
+        answer = self._decider.decide(submission, digest, now_ns)
+        keys += self._pend([(submission.actor, submission.command_id)], [digest], [answer])
+        return answer
+
+    def _known(self, names: Sequence[Name], digests: Sequence[bytes | Refused]) -> dict[Name, Known]:
         """Those of well-formed submissions that came before this commit."""
-        names = {
-            (submission.actor, submission.command_id): None
-            for submission, digest in zip(submissions, digests, strict=True)
-            if isinstance(digest, bytes)
-        }
-        pending = {name: on_its_way for name in names if (on_its_way := self._pending.get(name))}
-        unseen = [name for name in names if name not in pending]  # asked later: it moves from there to the store
+        well_formed = dict.fromkeys(name for name, digest in zip(names, digests, strict=True) if type(digest) is bytes)
+        pending = {name: self._pending[name] for name in well_formed if name in self._pending}
+        unseen = [name for name in well_formed if name not in pending]  # asked later: it moves from there to the store
         return {**pending, **(self._store.keys(unseen) if unseen else {})}
 
     def _first_answer(self, known: Known) -> Answer:
@@ -201,11 +189,13 @@ class Writer:
         answer = read_answer(self._store, known) if isinstance(known, Key) else known[1]
         return msgspec.structs.replace(answer, repeated=True)
 
-    def _pend(self, submission: Submission, digest: bytes, answer: Answer) -> Key:
-        """Remember a decided submission until it is durable."""
-        key = Key(submission.actor, submission.command_id, digest, answer.first_seq, answer.last_seq)
-        self._pending[key.actor, key.command_id] = key, answer
-        return key
+    def _pend(self, names: Sequence[Name], digests: Sequence[bytes], answers: Sequence[Answer]) -> list[Key]:
+        """Remember decided submissions by their keys until they are durable."""
+        actors, command_ids = zip(*names, strict=True)
+        first_seqs, last_seqs = [answer.first_seq for answer in answers], [answer.last_seq for answer in answers]
+        keys = list(map(Key._make, zip(actors, command_ids, digests, first_seqs, last_seqs, strict=True)))
+        self._pending.update(zip(names, zip(keys, answers, strict=True), strict=True))
+        return keys
 
     def answer(self, actor: str, command_id: str) -> Answer | None:
         """What a recorded submission was answered, from its facts; None where there was none."""
@@ -220,13 +210,14 @@ class Writer:
         return Decided(answers, list(drafts(self._decider.take(), self._page_facts)), policy, keys)
 
 
-def checked_digest(submission: Submission) -> bytes | Refused:
-    """The content digest of a submission, or why it is malformed."""
-    try:
-        check_submission(submission)
-        return content_digest(submission)
-    except Refused as refusal:
-        return refusal
+def fit_together(names: Sequence[Name], orders: Sequence[Any], known: Container[Name]) -> list[bool]:
+    """Which are new batches of orders, which can be decided together with their neighbours; False at the end."""
+    fits, seen = [], set[Name]()
+    for name, rows in zip(names, orders, strict=True):
+        fits.append(len(rows) > 0 and name not in known and name not in seen)
+        if fits[-1]:
+            seen.add(name)
+    return [*fits, False]
 
 
 def policy_digest(policy: Policy) -> bytes:

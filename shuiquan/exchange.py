@@ -83,9 +83,9 @@ class Exchange(Asking, Submitting):
         self._check_writable()
         return self._pipeline.put(submissions)
 
-    def _ask(self, submissions: Sequence[Submission]) -> Awaitable[list[Answer | Refused]]:
+    def _ask(self, submission: Submission) -> Awaitable[Answer]:
         self._check_writable()
-        return self._pipeline.ask(submissions)
+        return self._pipeline.ask(submission)
 
     @property
     def load(self) -> Load:

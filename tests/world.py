@@ -252,6 +252,12 @@ class PlainMarket:
         return True
 
 
+def seen(answer: Answer) -> tuple[Any, ...]:
+    """The facts of an answer, to compare."""
+    own = [(rows.dtype, rows.tolist()) for rows in answer.own]
+    return answer.first_seq, answer.last_seq, answer.at_ns, own, answer.acts
+
+
 class Fork(World):
     """A world on a copy of another's state: it decides in memory alone and writes nothing."""
 

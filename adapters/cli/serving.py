@@ -1,5 +1,6 @@
 """The command that lets other processes of the machine submit to a ledger."""
 
+import gc
 import signal
 import time
 from collections.abc import Iterator
@@ -43,6 +44,8 @@ def add_serving(app: App, product: Product) -> None:
             signals_to_stop() as heard,
             opened.serve() as server,
         ):
+            gc.collect()
+            gc.freeze()  # the ledger stays to the end: the collector need not look at it whenever clients are many
             console.print(f"✓ 已开放 serving {server.path}, 账本 ledger {server.ledger_id}", soft_wrap=True)
             watch(server, heard)
         served = server.served

@@ -10,7 +10,7 @@ import asyncio
 import socket
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
@@ -44,9 +44,9 @@ from adapters.socket.streams import GREETING_S, reach, receive, send
 from ledger.answers import Answer
 from ledger.codes import Code, Refused
 from ledger.pipeline import Load
-from ledger.promises import Promise, tell
+from ledger.promises import Promise, call_in, settle, settle_each
 from ledger.submissions import Submission, check_submission
-from ledger.submitting import Submitting
+from ledger.submitting import Submitting, accepted
 
 ANY_BYTES: Final = 2**63
 MESSAGE_SUBMISSIONS: Final = 512
@@ -100,13 +100,14 @@ class Client(Submitting):
         self._enter(request_of(submissions, promise))
         return promise
 
-    async def _ask(self, submissions: Sequence[Submission]) -> list[Answer | Refused]:
+    async def _ask(self, submission: Submission) -> Answer:
         loop = asyncio.get_running_loop()
         promise: asyncio.Future[list[Answer | Refused]] = loop.create_future()
-        request = request_of(submissions, promise)
+        request = request_of([submission], promise)
         if not self._enter(request, wait=False):
             await loop.run_in_executor(None, partial(self._enter, request))
-        return await promise
+        (answer,) = await promise
+        return accepted(answer)
 
     @property
     def load(self) -> Load:
@@ -251,6 +252,20 @@ def greet(path: Path, ledger_id: str) -> tuple[socket.socket, str]:
         peer.close()
         raise
     return peer, answer.ledger_id
+
+
+def tell(told: Iterable[tuple[Any, Any]]) -> None:
+    """Settle futures; those of an event loop all at once, in the loop."""
+    loops: dict[asyncio.AbstractEventLoop, tuple[list[Any], list[Any]]] = {}
+    for promise, outcome in told:
+        if isinstance(promise, Future):
+            settle(promise, outcome)
+        else:
+            promises, outcomes = loops.setdefault(promise.get_loop(), ([], []))
+            promises.append(promise)
+            outcomes.append(outcome)
+    for loop, theirs in loops.items():
+        call_in(loop, settle_each, *theirs)
 
 
 def request_of(submissions: Sequence[Submission], promise: Promise) -> Request:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Union
 import msgspec
 import numpy as np
 
-from ledger.answers import Answer
+from ledger.answers import Answer, Pages
 from ledger.codes import Code, Refused, reason
 from ledger.commands import AUTHORITY, Command, Role
 from ledger.facts import TOPIC_OF, TOPICS, Stamped
@@ -234,8 +234,7 @@ def pack_outcome(outcome: Answer | Refused) -> Said | Refusal:
     """An answer or a refusal, ready to be put in `Answers`."""
     if isinstance(outcome, Refused):
         return Refusal(*msgspec.structs.astuple(told(outcome)))
-    arrays = (outcome.orders, outcome.trades, outcome.removals, outcome.readings, outcome.uses)
-    orders, trades, removals, readings, uses = (memoryview(rows.tobytes()) for rows in arrays)
+    orders, trades, removals, readings, uses = (memoryview(rows.tobytes()) for rows in outcome.own)
     acts = [(seq, at, TOPIC_OF[type(fact)], msgspec.Raw(_ENCODER.encode(fact))) for seq, at, fact in outcome.acts]
     return Said(
         outcome.first_seq, outcome.last_seq, outcome.at_ns, orders, trades, removals, readings, uses, acts,
@@ -248,14 +247,12 @@ def outcome_of(said: Said | Refusal) -> Answer | Refused:
     if isinstance(said, Refusal):
         return refused(said)
     packed = (said.orders, said.trades, said.removals, said.readings, said.uses)
-    orders, trades, removals, readings, uses = map(rows_of, PAGE_DTYPES.values(), packed)
+    pages = Pages(*map(rows_of, PAGE_DTYPES.values(), packed))
     try:
         acts = [Stamped(seq, at, _FACTS[topic].decode(fact)) for seq, at, topic, fact in said.acts]
     except (KeyError, msgspec.DecodeError) as problem:
         raise malformed("acts", str(problem)) from None
-    return Answer(
-        said.first_seq, said.last_seq, said.at_ns, orders, trades, removals, readings, uses, acts, said.repeated
-    )  # fmt: skip
+    return Answer(said.first_seq, said.last_seq, said.at_ns, pages, acts=acts, repeated=said.repeated)
 
 
 def told(refusal: Refused) -> Told:

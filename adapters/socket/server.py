@@ -36,7 +36,6 @@ from adapters.socket.messages import (
 from adapters.socket.streams import GREETING_S, listen, receive, send
 from ledger.answers import Answer
 from ledger.codes import Code, Refused
-from ledger.promises import size_of
 from ledger.submitting import Submitting
 
 MAX_CLIENTS: Final = 256
@@ -253,7 +252,7 @@ class Connection:
             promise = self._server.exchange.submit_ahead(submissions)
         except Refused as refusal:
             return self._failed(message.number, refusal)
-        self._server.count(commands=sum(size_of(one.content) for one in submissions))
+        self._server.count(commands=sum(len(one.content) for one in submissions))
         return lambda: self._answers(message.number, promise)
 
     def _say(self, message: Message) -> None:

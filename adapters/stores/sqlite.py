@@ -263,12 +263,15 @@ def decoded(text: bytes) -> str:
 
 
 def portions(rows: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    """Rows in portions for one statement each.
+    """Rows in portions for one statement each, of so few sizes that statements are found again, not made again.
 
     Not `executemany`: at every row of it another thread takes the interpreter, and gives it back after a while.
     """
-    for at in range(0, len(rows), ROWS_AT_ONCE):
-        yield rows[at : at + ROWS_AT_ONCE]
+    at = 0
+    while at < len(rows):
+        size = min(ROWS_AT_ONCE, 1 << (len(rows) - at).bit_length() - 1)
+        yield rows[at : at + size]
+        at += size
 
 
 @functools.lru_cache(maxsize=1024)

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from ledger.compiled import kernel, short_kernel
-from ledger.tables import Array
+from ledger.tables import Array, plain
 
 MANY: Final = 1_000  # rows: so many let other threads have the interpreter meanwhile
 BLOCK: Final = np.uint64(128)
@@ -61,10 +61,11 @@ def plan_of(dtype: Any) -> Plan:
 
 
 def encode_columns(rows: Array) -> bytes | bytearray:
-    """The columns of contiguous rows, one after the other, as the body of a page."""
+    """The columns of rows, one after the other, as the body of a page."""
     plan, count = plan_of(rows.dtype), len(rows)
     if count == 1 and plan.dense:  # as a command that comes alone leaves them
         return rows.tobytes()[: plan.row_size]
+    rows = plain(rows)
     body = bytearray(count * plan.row_size)
     gather = gather_many if count > MANY else gather_words
     for moves in plan.moves:

@@ -7,7 +7,7 @@ record's header. The canonical bytes of a fact do not depend on the page it lies
 import functools
 import re
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -16,8 +16,8 @@ import numpy as np
 from ledger.codes import Code, Refused
 from ledger.facts import TOPIC_OF, Fact, Stamped
 from ledger.journal.versions import VERSIONS, Versions
-from ledger.rows import SUBMISSION_FIELDS, SUBMISSION_TEXTS, SUBMISSIONS, SubmissionFact
-from ledger.tables import Array
+from ledger.rows import SUBMISSION_FIELDS, SUBMISSION_TEXTS, SUBMISSIONS
+from ledger.tables import Array, joined
 
 MAX_PAGE_FACTS: Final = 65_536
 SUBMISSION_NAMES: Final = (*(name for name, _ in SUBMISSION_FIELDS), *SUBMISSION_TEXTS)
@@ -33,7 +33,7 @@ def layout(dtype: Any) -> Columns:
 
 
 def text(column: tuple[str, str]) -> bool:
-    """Whether a column holds texts of a submission: as many bytes as the longest has."""
+    """Whether a column holds texts of a submission: at least as many bytes as the longest has."""
     name, kind = column
     return name in SUBMISSION_TEXTS and re.fullmatch(r"\|S[1-9][0-9]{0,2}", kind) is not None
 
@@ -126,10 +126,25 @@ def canonical(topic: str, seq: int, payload: bytes) -> bytes:
     return struct.pack("<B", len(topic)) + topic.encode() + struct.pack("<q", seq) + payload
 
 
-def submission_rows(submissions: Sequence[SubmissionFact]) -> Array:
-    """A page of submissions, its text columns as wide as the longest text."""
-    widths = (max(len(getattr(one, name)) for one in submissions) for name in SUBMISSION_TEXTS)
-    return np.array([msgspec.structs.astuple(one) for one in submissions], widened(*widths))
+def submission_rows(count: int, columns: Mapping[str, Any]) -> Array:
+    """Rows of a page of submissions: numbers, `content` and lists of texts by name, a column left out being zero."""
+    widths = [max(map(len, columns[name])) for name in SUBMISSION_TEXTS]
+    rows = np.zeros(count, widened(*widths))
+    for name, column in columns.items():
+        rows[name] = column
+    return rows
+
+
+def joined_submissions(parts: Sequence[Array]) -> Array:
+    """Rows of submissions together, their text columns as wide as the widest."""
+    if len({part.dtype for part in parts}) == 1:
+        return joined(parts)
+    widths = [max(part.dtype[name].itemsize for part in parts) for name in SUBMISSION_TEXTS]
+    rows, at = np.zeros(sum(map(len, parts)), widened(*widths)), 0
+    for part in parts:
+        rows[at : at + len(part)] = part
+        at += len(part)
+    return rows
 
 
 @functools.lru_cache(maxsize=1024)

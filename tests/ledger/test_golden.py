@@ -20,7 +20,7 @@ from ledger.facts import TOPIC_OF, Fact, Stamped
 from ledger.journal.pages import canonical_fact, canonical_rows, decode_fact, submission_rows
 from ledger.journal.records import GENESIS, chain, draft_fact, draft_pages, parse
 from ledger.journal.versions import VERSIONS
-from ledger.rows import MISSING, PAGE_DTYPES, SUBMISSION_FIELDS, SUBMISSIONS, SubmissionFact
+from ledger.rows import MISSING, PAGE_DTYPES, SUBMISSION_FIELDS, SUBMISSIONS
 
 GOLDEN = Path(__file__).parents[1] / "data" / "facts.jsonl"
 SEQ, AT_NS, POLICY = 4_711, 1_717_380_000_000_000_000, 3
@@ -79,7 +79,8 @@ def submission_row() -> Any:
     """One row of a page of submissions."""
     texts = {"actor": "水利局-登记岗".encode(), "approver": b"", "command_id": b"import-1"}
     numbers = {"facts": 12, "commands": 11, "actor_number": 4, "role": 1, "content": SHA}
-    return submission_rows([SubmissionFact(SEQ, AT_NS, **numbers, **texts)])
+    columns = {name: [text] for name, text in texts.items()}
+    return submission_rows(1, {"seq": SEQ, "at_ns": AT_NS, **numbers, **columns})
 
 
 def examples() -> Iterator[dict[str, Any]]:

@@ -4,13 +4,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from msgspec.structs import astuple
 
 import shuiquan
 from shuiquan import Code, Refused, Role, Side
 from tests.districts import HOUR_NS, district
 from tests.ledger.test_malformed import act
-from tests.world import BUREAU, GATEWAY, OPERATOR, Fork, World
+from tests.world import BUREAU, GATEWAY, OPERATOR, Fork, World, seen
 
 S = shuiquan
 OPENS, WRONG, SUSPENDS = act(S.CloseMarket), act(S.ReinstateParty), act(S.SuspendParty)
@@ -62,12 +61,6 @@ def test_linked_orders_are_refused_together_or_not_linked_at_all(ledger: World) 
     assert ledger.parts() == before
 
 
-def same(one: Any, other: Any) -> bool:
-    """Whether two answers hold the same facts."""
-    parts = zip(astuple(one)[:-1], astuple(other)[:-1], strict=True)
-    return all(np.array_equal(part, again) if isinstance(part, np.ndarray) else part == again for part, again in parts)
-
-
 def test_a_repeated_id_gives_the_first_answer_again_and_does_nothing(world: World) -> None:
     world.add_right("A", kind="irrigation", money_yuan=100)
     world.add_right("B", kind="irrigation", money_yuan=100)
@@ -88,7 +81,7 @@ def test_a_repeated_id_gives_the_first_answer_again_and_does_nothing(world: Worl
         for name, content, who in given:
             again = world.exchange.submit(content, command_id=name, **who)
             assert again.repeated
-            assert same(first[name], again), name
+            assert seen(first[name]) == seen(again), name
             other = np.repeat(content, 2) if len(content) == 1 else content[:-1]
             with pytest.raises(Refused, match="COMMAND_ID_REUSED"):
                 world.exchange.submit(other, command_id=name, **who)

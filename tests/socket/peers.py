@@ -7,14 +7,12 @@ from pathlib import Path
 from subprocess import Popen
 from typing import Any, Self
 
-import numpy as np
-from msgspec.structs import asdict
-
 from adapters.socket.messages import LENGTH, PROTOCOL, Hello, Message, pack, unpack_from_server
 from adapters.socket.streams import receive
 from ledger.answers import Answer
 from shuiquan import Refused
 from tests.stores.ledgers import acknowledged, finished, start
+from tests.world import seen
 
 SERVING = """
 import sys
@@ -167,9 +165,7 @@ def shown(outcome: Answer | Refused) -> Any:
     """All that a caller can see of an answer or a refusal."""
     if isinstance(outcome, Refused):
         return type(outcome.code), str(outcome)
-    fields = asdict(outcome)
-    arrays = {name: (rows.dtype, rows.tolist()) for name, rows in fields.items() if isinstance(rows, np.ndarray)}
-    return fields | arrays, [type(act.fact) for act in outcome.acts]
+    return (*seen(outcome), outcome.repeated, [type(act.fact) for act in outcome.acts])
 
 
 def all_shown(outcomes: Sequence[Answer | Refused]) -> list[Any]:

@@ -90,6 +90,24 @@ def test_orders_that_run_out_within_a_commit_expire_where_they_would_alone(files
     assert hashes == one_by_one(files.copied(), submissions, now)
 
 
+def test_who_changes_what_he_handed_over_changes_nothing(files: Files, ledger: Path) -> None:
+    script = at_one_time(320, 60)
+    at_ns = random_script(320, 60, batch=6)[-1][0]
+    world = resumed(ledger)
+    world.clock.at_ns = at_ns
+    with world.exchange._pipeline.still():
+        promise = world.exchange.submit_ahead(script)
+        for submission in script:
+            if isinstance(submission.content, np.ndarray):
+                submission.content[:] = np.zeros(1, submission.content.dtype)
+            else:
+                submission.content.clear()  # type: ignore[attr-defined]
+    promise.result()
+    hashes = facts_hash(world.exchange), world.exchange.state_hash()
+    world.exchange.close()
+    assert hashes == one_by_one(files.copied(), at_one_time(320, 60), at_ns)
+
+
 def submit_from_threads(world: World, submissions: list[Submission], threads: int) -> None:
     """Each thread submits its share, one after the other."""
 

@@ -1,0 +1,91 @@
+"""Taking in: what a caller hands over is checked, copied and digested before it waits, in the thread of the caller.
+
+Whoever changes an array or a list after he handed it over changes nothing. What is malformed goes on with its refusal,
+so that answers come in the order of the submissions.
+"""
+
+from collections.abc import Sequence
+from itertools import chain
+from typing import Any, Final, NamedTuple
+
+import msgspec
+import numpy as np
+
+from ledger.codes import Refused
+from ledger.digests import digest_of, packed_commands
+from ledger.journal.columns import encode_columns, plan_of
+from ledger.rows import ORDER
+from ledger.submissions import Submission, are_orders, check_submission
+from ledger.tables import Array, copied, plain
+
+ORDER_BYTES: Final = plan_of(ORDER).row_size
+"""Of the columns of one order, which are its row without the padding."""
+
+
+class Weight(NamedTuple):
+    """How much an intake is."""
+
+    submissions: int
+    commands: int
+    bytes: int
+
+
+class Intake(NamedTuple):
+    """Submissions that are ready to be decided, in lists of one length."""
+
+    submissions: list[Submission]
+    digests: list[bytes | Refused]  # of the content, or why it is malformed
+    orders: list[bytes | Array]  # rows of a batch of orders that stand each for itself, no bytes for others
+    commands: list[int]
+    sizes: list[int]  # of the content, in bytes
+
+    @property
+    def weight(self) -> Weight:
+        """What the limits of the queue are compared with."""
+        return Weight(len(self.submissions), sum(self.commands), sum(self.sizes))
+
+    def part(self, begin: int, end: int) -> "Intake":
+        """Some of them."""
+        columns: Any = (column[begin:end] for column in self)
+        return Intake(*columns)
+
+
+def together(intakes: Sequence[Intake]) -> Intake:
+    """Several intakes as one."""
+    if len(intakes) == 1:
+        return intakes[0]
+    columns: Any = (list(chain.from_iterable(parts)) for parts in zip(*intakes, strict=True))
+    return Intake(*columns)
+
+
+def take_in(submissions: Sequence[Submission]) -> Intake:
+    """Check, copy and digest submissions."""
+    if not submissions:
+        return Intake([], [], [], [], [])
+    return Intake(*map(list, zip(*map(taken_in, submissions), strict=True)))
+
+
+def taken_in(submission: Submission) -> tuple[Any, ...]:
+    """What an intake holds of a submission."""
+    try:
+        check_submission(submission)
+        kept, rows, packed = copy_of(submission)
+        return kept, digest_of(submission, packed), rows, len(submission.content), len(packed)
+    except Refused as refusal:
+        return submission, refusal, b"", 1, 0
+
+
+def copy_of(submission: Submission) -> tuple[Submission, bytes | Array, bytes | bytearray]:
+    """A well-formed submission that nobody else can change, its rows if it is a batch of orders, its content packed."""
+    content: Any = submission.content
+    if not isinstance(content, np.ndarray):
+        commands = [*content]
+        return msgspec.structs.replace(submission, content=commands), b"", packed_commands(commands)
+    if not are_orders(submission):
+        rows = copied(plain(content))
+        return msgspec.structs.replace(submission, content=rows), b"", encode_columns(rows)
+    if len(content) == 1:  # as tasks give them, so that it has to be quick
+        order = content.tobytes()
+        return submission, order, order[:ORDER_BYTES]
+    rows = copied(plain(content))
+    return submission, rows, encode_columns(rows)
