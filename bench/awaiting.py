@@ -9,10 +9,12 @@ records that those orders left, one by one, raw. Both are shown by their medians
 """
 
 import asyncio
+import gc
 import threading
 import time
 from collections import deque
-from contextlib import ExitStack, closing
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -103,6 +105,17 @@ async def one_by_one(exchange: Exchange, orders: Any, name: str) -> tuple[list[f
     return times, positions
 
 
+@contextmanager
+def frozen() -> Iterator[None]:
+    """While the block runs the collector of garbage leaves alone what there is now, as in `shuiquan serve`."""
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
 def measure(size: Size, folder: Path) -> Found:
     """Both, in turns."""
     turns, rng, path = Turns(), np.random.default_rng(2), folder / "awaited.db"
@@ -112,6 +125,7 @@ def measure(size: Size, folder: Path) -> Found:
         raw = stack.enter_context(closing(RawSQLite(folder / "raw.db", path)))
         settler = stack.enter_context(closing(Settler()))
         exchange.submit(live_flow(exchange, rng, size.batch), command_id="first", **OPERATOR)
+        stack.enter_context(frozen())
         for number in range(size.turns + 1):
             commits, seconds = [exchange.load.commits], []
             for way in (in_tasks, in_rounds):
@@ -132,6 +146,7 @@ def measure(size: Size, folder: Path) -> Found:
                     above=p50 - raw_p50,
                 )  # fmt: skip
         conditions = {"sqlite": raw.settings(), "tasks": size.tasks, "rounds": size.rounds, "alone": size.alone}
+        conditions["garbage"] = "objects of the opened ledger frozen"
     figures = [
         turns.figure("tasks", "tasks that go on", PER_S, "tasks that await a thread"),
         turns.figure("rounds", "rounds of tasks of one order", PER_S, "tasks that await a thread"),

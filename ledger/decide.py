@@ -297,36 +297,34 @@ def decide_orders(books: Any, tape: Any, accounts: Any, market: Any, journal: An
             fact["code"] = UNKNOWN_ACTION
 
 
-RUN = np.dtype(
-    [(name, "<i8") for name in (
-        "actor", "party", "first", "orders", "seq", "facts", "orders_end", "trades_end", "removals_end"
-    )]
-)  # fmt: skip
-"""A submission of orders in a run: given are its actor, whose holder he acts for, and where its orders lie; the loop
+ACTOR, PARTY, FIRST, ORDERS = 0, 1, 2, 3
+"""Columns of a run: of each submission its actor, whose holder he acts for, its first order and how many it has."""
 
-notes its `seq`, how many facts it left, and how far the journal's columns reach behind it."""
+SEQ, FACTS, ORDERS_END, TRADES_END, REMOVALS_END = 0, 1, 2, 3, 4
+"""Columns of what became of it: its `seq`, its facts, and how far the journal's columns reach behind it."""
 
 
 @kernel
-def decide_run(books: Any, tape: Any, accounts: Any, market: Any, journal: Any, orders: Any, run: Any, at: int) -> int:
+def decide_run(
+    books: Any, tape: Any, accounts: Any, market: Any, journal: Any, orders: Any, run: Any, made: Any, at: int
+) -> int:
     """Decide submissions of orders from `at` on, whose own fact is numbered already; returns where the run stopped.
 
-    It goes on to the next one, whose fact takes a number before its orders, unless something must expire first.
+    It goes on to the next one, whose fact takes a number before its orders, unless something must expire first. `run`
+    and `made` are int64 (submissions, 4) and (submissions, 5).
     """
     while True:
-        one = run[at]
-        market.actor[one["actor"]]["party"] = one["party"]
-        decide_orders(
-            books, tape, accounts, market, journal, orders[one["first"] : one["first"] + one["orders"]], one["actor"]
-        )
-        one["facts"] = journal.clock[NEXT_SEQ] - one["seq"]
-        one["orders_end"] = journal.counts[N_ORDERS]
-        one["trades_end"] = journal.counts[N_TRADES]
-        one["removals_end"] = journal.counts[N_REMOVALS]
+        actor, first = run[at, ACTOR], run[at, FIRST]
+        market.actor[actor]["party"] = run[at, PARTY]
+        decide_orders(books, tape, accounts, market, journal, orders[first : first + run[at, ORDERS]], actor)
+        made[at, FACTS] = journal.clock[NEXT_SEQ] - made[at, SEQ]
+        made[at, ORDERS_END] = journal.counts[N_ORDERS]
+        made[at, TRADES_END] = journal.counts[N_TRADES]
+        made[at, REMOVALS_END] = journal.counts[N_REMOVALS]
         at += 1
         if at == len(run) or journal.clock[NEXT_EXPIRY] <= journal.clock[AT_NS]:
             return at
-        run[at]["seq"] = journal.clock[NEXT_SEQ]
+        made[at, SEQ] = journal.clock[NEXT_SEQ]
         journal.clock[NEXT_SEQ] += 1
 
 

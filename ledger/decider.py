@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Sequence
-from itertools import repeat
+from itertools import accumulate, repeat
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from ledger.acts import ACTS, founding_facts
 from ledger.answers import Answer, Pages, make_answer, pages_of
 from ledger.codes import Code, Refused
 from ledger.commands import Command, Role
-from ledger.decide import RUN, decide_orders, decide_run, refuse_orders
+from ledger.decide import FIRST, SEQ, decide_orders, decide_run, refuse_orders
 from ledger.expiry import expire, roll_sessions, withdraw_orders_of
 from ledger.fold import apply_fact, ensure_holdings_of
 from ledger.journal.pages import submission_rows
@@ -25,6 +25,9 @@ from ledger.submissions import Submission, are_orders
 from ledger.tables import AT_NS, NEXT_SEQ, Array, copied, plain
 from matching.types import Status
 
+Submitted = tuple[Any, ...]
+"""The fact of a submission, by the columns of its page."""
+
 
 class Decider:
     """Decides submissions on a state and keeps the facts of the commit that is being prepared."""
@@ -33,7 +36,7 @@ class Decider:
         """A decider on `state`, which it changes in place."""
         self.state = state
         self.segments: list[Segment] = []
-        self._submitted: Array | None = None  # facts of submissions that belong to the current segment
+        self._submitted: list[Submitted] = []  # facts of submissions in the current segment
 
     # the life of a commit
 
@@ -52,7 +55,7 @@ class Decider:
         first_seq = state.next_seq
         start = len(self.segments)
         actor = know_actor(state, submission.actor, submission.role)
-        fact = self.open_submission(submission_facts([submission], [digest], [actor]))
+        self.open_submission(submission, digest, actor)
         roll_sessions(state)
         expire(state, first_seq, self.emit)
         if isinstance(submission.content, np.ndarray) and submission.linked:
@@ -64,7 +67,7 @@ class Decider:
         else:
             for index, command in enumerate(submission.content):
                 self.decide_command(command, index)
-        fact["facts"] = state.next_seq - first_seq
+        self.close_submission(start, state.next_seq - first_seq)
         self.cut()
         return make_answer(first_seq, state.next_seq - 1, state.at_ns, self.segments[start:])
 
@@ -78,39 +81,35 @@ class Decider:
         """
         state = self.state
         state.journal.clock[AT_NS] = max(state.at_ns, now_ns)
-        orders, table = joined_orders(parts), self.number_run(run)
-        submitted = submission_facts(run, digests, table["actor"])
+        orders, actors, table = joined_orders(parts), *self.number_run(run)
+        made = np.zeros((len(run), 5), np.int64)
         answers: list[Answer] = []
-        while len(answers) < len(run):
-            at, start = len(answers), len(self.segments)
-            table["seq"][at] = state.next_seq
-            self.open_submission(submitted[at : at + 1])
+        while (at := len(answers)) < len(run):
+            start = len(self.segments)
+            made[at, SEQ] = self.open_submission(run[at], digests[at], actors[at])
             roll_sessions(state)
-            expire(state, int(table["seq"][at]), self.emit)
-            state.reserve(orders=len(orders) - int(table["first"][at]))
+            expire(state, int(made[at, SEQ]), self.emit)
+            state.reserve(orders=len(orders) - int(table[at, FIRST]))
             done = decide_run(
-                state.books, state.tape, state.accounts, state.market, state.journal, orders, table, at
+                state.books, state.tape, state.accounts, state.market, state.journal, orders, table, made, at
             )  # fmt: skip
-            decided, expired = table[at:done], len(self.segments) > start
-            for name in ("seq", "facts"):
-                submitted[name][at:done] = decided[name]
-            submitted["at_ns"][at:done] = state.at_ns
-            self._submitted = submitted[at + expired : done] if done > at + expired else None
+            seqs, counts, *ends = zip(*made[at:done].tolist(), strict=True)
+            self.close_submission(start, counts[0])
+            rest = slice(at + 1, done)
+            self._submitted += submitted(run[rest], digests[rest], actors[rest], seqs[1:], state.at_ns, counts[1:])
             self.cut()
-            answers += answers_of(decided, pages_of(self.segments[-1]), state.at_ns)
-            if expired:
+            answers += answers_of(seqs, counts, ends, pages_of(self.segments[-1]), state.at_ns)
+            if len(self.segments) > start + 1:  # something expired before
                 answers[at] = whole(answers[at], self.segments[start:-1])
         return answers
 
-    def number_run(self, run: Sequence[Submission]) -> Array:
-        """What the compiled loop is told of each submission of a run, as RUN rows; new actors get their numbers."""
+    def number_run(self, run: Sequence[Submission]) -> tuple[Sequence[int], Array]:
+        """Numbers of the actors of a run, new ones given, and what the compiled loop is told of each submission."""
         names = [(submission.actor, submission.role) for submission in run]
         numbers = {name: (know_actor(self.state, *name), party_of(self.state, *name)) for name in dict.fromkeys(names)}
-        table = np.zeros(len(run), RUN)
-        table["actor"], table["party"] = zip(*[numbers[name] for name in names], strict=True)
-        table["orders"] = [len(submission.content) for submission in run]
-        table["first"] = np.cumsum(table["orders"]) - table["orders"]
-        return table
+        actors, parties = zip(*[numbers[name] for name in names], strict=True)
+        orders = [len(submission.content) for submission in run]
+        return actors, np.array(list(zip(actors, parties, accumulate(orders, initial=0), orders, strict=False)))
 
     def take(self) -> list[Segment]:
         """The facts of the commit, which ends here."""
@@ -127,9 +126,9 @@ class Decider:
             if count
         }
         journal.counts[:] = 0
-        if pages or self._submitted is not None:
-            self.segments.append(Segment([], pages, self._submitted))
-        self._submitted = None
+        if pages or self._submitted:
+            self.segments.append(Segment([], pages, submission_rows(self._submitted) if self._submitted else None))
+        self._submitted = []
 
     def emit(self, fact: facts.Fact) -> int:
         """Record and apply one rare fact; returns its `seq`."""
@@ -142,13 +141,19 @@ class Decider:
 
     # parts of a submission
 
-    def open_submission(self, fact: Array) -> Array:
-        """Number the fact of the submission itself; how many facts follow is noted once they are decided."""
-        clock = self.state.journal.clock
-        fact["seq"], fact["at_ns"] = clock[NEXT_SEQ], clock[AT_NS]
-        clock[NEXT_SEQ] += 1
-        self._submitted = fact
-        return fact
+    def open_submission(self, submission: Submission, digest: bytes, actor: int) -> int:
+        """Number the fact of the submission itself, and keep it; returns its `seq`."""
+        seq = self.state.next_seq
+        self.state.journal.clock[NEXT_SEQ] += 1
+        self._submitted = submitted([submission], [digest], [actor], [seq], self.state.at_ns, [0])
+        return seq
+
+    def close_submission(self, start: int, facts: int) -> None:
+        """Note how many facts a submission left; where facts of expiry were cut off, its own is in segment `start`."""
+        if self._submitted:
+            self._submitted[0] = (*self._submitted[0][:2], facts, *self._submitted[0][3:])
+        else:
+            self.segments[start].submissions["facts"][0] = facts  # type: ignore[index]
 
     def decide_array(self, content: Array, actor: int) -> None:
         """Orders or readings of one submission: one compiled call, or a few where holdings come up."""
@@ -196,13 +201,13 @@ class Decider:
 
     def decide_linked(self, content: Sequence[Command]) -> None:
         """All commands or none: when one is refused, the others leave a refusal that says so."""
-        before, start, submitted = copy.deepcopy(self.state), len(self.segments), self._submitted
+        before, start, kept = copy.deepcopy(self.state), len(self.segments), list(self._submitted)
         accepted = [self.decide_command(command, index) for index, command in enumerate(content)]
         if all(accepted):
             return
         refusals = iter([f for s in self.segments[start:] for _, _, f in s.rare if isinstance(f, facts.CommandRefused)])
         del self.segments[start:]
-        self._submitted = submitted
+        self._submitted = kept
         self.state.restore(before)
         for index, (command, was_accepted) in enumerate(zip(content, accepted, strict=True)):
             linked = Refused(Code.LINKED_REFUSED, "linked", type(command).__name__)
@@ -239,28 +244,28 @@ def joined_orders(parts: Sequence[Any]) -> Array:
     return np.frombuffer(bytearray().join(parts), rows.ORDER)  # faster than joining many small arrays
 
 
-def submission_facts(run: Sequence[Submission], digests: Sequence[bytes], actors: Any) -> Array:
-    """The facts of submissions with their content digests and the numbers of their actors; the rest is to be noted."""
-    return submission_rows(
-        len(run),
-        {
-            "commands": [len(submission.content) for submission in run],
-            "actor_number": actors,
-            "role": [submission.role for submission in run],
-            "content": np.frombuffer(b"".join(digests), "V32"),
-            "actor": [submission.actor.encode() for submission in run],
-            "approver": [submission.approver.encode() for submission in run],
-            "command_id": [submission.command_id.encode() for submission in run],
-        },
+def submitted(
+    run: Sequence[Submission], digests: Sequence[bytes], actors: Sequence[int], seqs: Sequence[int], at_ns: int,
+    facts: Sequence[int],
+) -> list[Submitted]:  # fmt: skip
+    """The facts of submissions: content digests, numbers of actors, `seq`, time, and how many facts each left."""
+    commands, roles = [len(submission.content) for submission in run], [submission.role for submission in run]
+    actor_names = [submission.actor.encode() for submission in run]
+    approvers = [submission.approver.encode() for submission in run]
+    command_ids = [submission.command_id.encode() for submission in run]
+    fixed = repeat(at_ns, len(run))
+    return list(
+        zip(seqs, fixed, facts, commands, actors, roles, digests, actor_names, approvers, command_ids, strict=True)
     )
 
 
-def answers_of(decided: Array, pages: Pages, at_ns: int) -> list[Answer]:
-    """The answers of submissions of a run, as RUN says how they were decided; they share their pages."""
-    ends = [decided[name].tolist() for name in ("orders_end", "trades_end", "removals_end")]
+def answers_of(
+    seqs: Sequence[int], counts: Sequence[int], ends: Sequence[Sequence[int]], pages: Pages, at_ns: int
+) -> list[Answer]:
+    """The answers of submissions of a run, which share their pages and reach up to these ends in them."""
     parts = zip(*(part for end in ends for part in ([0, *end], end)), strict=False)
-    last_seqs = (decided["seq"] + decided["facts"] - 1).tolist()
-    return list(map(Answer, decided["seq"].tolist(), last_seqs, repeat(at_ns), repeat(pages), parts))
+    last_seqs = [seq + count - 1 for seq, count in zip(seqs, counts, strict=True)]
+    return list(map(Answer, seqs, last_seqs, repeat(at_ns), repeat(pages), parts))
 
 
 def whole(answer: Answer, before: Sequence[Segment]) -> Answer:

@@ -277,11 +277,12 @@ class State:
     def widen_journal(self, *needed: int) -> None:
         """Give the journal columns room for so many more facts each, keeping what is written."""
         old = self.journal
-        if all(count + more <= len(column) for count, more, column in zip(old.counts, needed, old, strict=False)):
+        counts = old.counts.tolist()
+        if all(count + more <= len(column) for count, more, column in zip(counts, needed, old, strict=False)):
             return
-        sizes = [2 * (int(count) + more) + 16 for count, more in zip(old.counts, needed, strict=True)]
+        sizes = [2 * (count + more) + 16 for count, more in zip(counts, needed, strict=True)]
         wider = make_journal(*sizes)
-        for count, before, after in zip(old.counts, old, wider, strict=False):
+        for count, before, after in zip(counts, old, wider, strict=False):
             after[:count] = before[:count]
         self.journal = wider._replace(counts=old.counts, clock=old.clock)
 

@@ -8,7 +8,6 @@ checksum: a line of which the last write came through in part is no line, or it 
 import hashlib
 import os
 import re
-import struct
 import zlib
 from contextlib import suppress
 from io import FileIO
@@ -17,10 +16,14 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from ledger.journal.records import LENGTH, Header
+from ledger.journal.records import FORMAT, Header
 from ledger.journal.store import OLDER, OTHER, ForkDue, Store
 
 UNKNOWN: Final = bytes(32)
+BEFORE, HASH = slice(4, 8), slice(8, 40)
+"""Where a record holds the hash of the one before, and what stands before that; every commit reads it."""
+
+BEFORE_HASH: Final = msgspec.msgpack.encode(Header(FORMAT, UNKNOWN, "", 0, 0, 0, 0, 0, ()))[:4]
 LINE: Final = re.compile(rb"(shuiquan-head 2 ([0-9a-f]{64}) ([0-9]{20}) ([0-9a-f]{64})) ([0-9a-f]{8})\n")
 
 
@@ -78,8 +81,4 @@ class HeadFile:
 
 def previous_of(record: bytes) -> bytes:
     """The hash of the record before one, as that says; UNKNOWN from one that is no record of a ledger."""
-    try:
-        (length,) = LENGTH.unpack_from(record)
-        return msgspec.msgpack.decode(record[LENGTH.size : LENGTH.size + length], type=Header).previous
-    except (struct.error, msgspec.MsgspecError, UnicodeDecodeError):
-        return UNKNOWN
+    return record[HASH] if record[BEFORE] == BEFORE_HASH else UNKNOWN

@@ -58,18 +58,23 @@ CREATE TABLE IF NOT EXISTS backup_marks (position INTEGER PRIMARY KEY, head BLOB
 """Stands empty in a ledger; a copy made by `adapters.stores.backup` says in it behind which record it was made."""
 
 
+def connect(address: str, max_age: float | None = None) -> SQLiteConnection:
+    """A connection with the settings that a journal needs, which keeps its statements; the library's keep one."""
+    try:
+        connection = sqlite3.connect(address, uri=True, check_same_thread=False, isolation_level=None)
+        connection.row_factory = sqlite3.Row
+        for pragma in PRAGMAS:
+            connection.execute(pragma)
+    except sqlite3.Error as problem:
+        raise InterfaceError(problem) from problem
+    return SQLiteConnection(connection, max_age=max_age)
+
+
 class JournalConnectionPool(SQLiteConnectionPool):
-    """Connections with the settings that a journal needs, which keep their statements; the library's keep one."""
+    """A pool of such connections."""
 
     def _create_connection(self) -> SQLiteConnection:
-        try:
-            connection = sqlite3.connect(self.db_name, uri=True, check_same_thread=False, isolation_level=None)
-            connection.row_factory = sqlite3.Row
-            for pragma in PRAGMAS:
-                connection.execute(pragma)
-        except sqlite3.Error as problem:
-            raise InterfaceError(problem) from problem
-        return SQLiteConnection(connection, max_age=self.max_age)
+        return connect(self.db_name, self.max_age)
 
 
 class JournalDatastore(SQLiteDatastore):
@@ -80,6 +85,26 @@ class JournalDatastore(SQLiteDatastore):
         super().__init__(db_name, originator_id_type="text")
         self.pool.close()
         self.pool = JournalConnectionPool(db_name=db_name)
+        self._writing = threading.Lock()
+        self._writer: SQLiteConnection | None = None
+
+    @contextmanager
+    def transaction(self, *, commit: bool) -> Iterator[SQLiteCursor]:
+        """A transaction: to read, on a connection of the pool; to write, always on the same one."""
+        if not commit:
+            with super().transaction(commit=False) as cursor:
+                yield cursor
+            return
+        with self._writing:
+            self._writer = self._writer or connect(self.pool.db_name)
+            with self._writer.transaction(commit=True) as cursor:
+                yield cursor
+
+    def close(self) -> None:
+        """Close all connections."""
+        if writer := getattr(self, "_writer", None):  # not where its making failed
+            writer.close()
+        super().close()
 
 
 class JournalRecorder(SQLiteApplicationRecorder):

@@ -15,7 +15,7 @@ from ledger.audit.merkle import BLOCK, EMPTY, Tree, consistent, hash_leaf, hash_
 from ledger.audit.sha256 import sha256_rows
 from ledger.codes import Code, Refused
 from ledger.journal.pages import canonical_rows, submission_rows
-from ledger.rows import SUBMISSION_TEXTS, SUBMISSIONS
+from ledger.rows import SUBMISSIONS
 
 COUNT = 3 * BLOCK + 700
 KEY = bytes(range(32))
@@ -180,10 +180,12 @@ texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=
 
 @given(st.lists(st.tuples(texts, texts, texts), min_size=1, max_size=12))
 def test_canonical_bytes_of_submissions_hold_texts_of_any_length(names: list[tuple[str, str, str]]) -> None:
-    seqs = np.arange(1, len(names) + 1)
-    columns = {"seq": seqs, "at_ns": 10**18 + seqs, "facts": 1, "commands": 1, "role": 1}
-    encoded = ([text.encode() for text in column] for column in zip(*names, strict=True))
-    rows = submission_rows(len(names), columns | dict(zip(SUBMISSION_TEXTS, encoded, strict=True)))
+    rows = submission_rows(
+        [
+            (seq, 10**18 + seq, 1, 1, 0, 1, bytes(32), *(text.encode() for text in texts))
+            for seq, texts in enumerate(names, start=1)
+        ]
+    )
     for seq, packed in sorted(canonical_rows(SUBMISSIONS, rows)):
         expected = b"\x0csubmission/1" + struct.pack("<qqqiiib", seq, seq, 10**18 + seq, 1, 1, 0, 1) + bytes(32)
         expected += b"".join(struct.pack("<H", len(one.encode())) + one.encode() for one in names[seq - 1])
