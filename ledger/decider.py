@@ -23,6 +23,7 @@ from ledger.segments import Segment
 from ledger.state import State
 from ledger.submissions import Submission, are_orders
 from ledger.tables import AT_NS, NEXT_SEQ, Array, copied, plain
+from matching.compiled import Entry
 from matching.types import Status
 
 Submitted = tuple[Any, ...]
@@ -36,6 +37,7 @@ class Decider:
         """A decider on `state`, which it changes in place."""
         self.state = state
         self.segments: list[Segment] = []
+        self._decide_run = Entry(decide_run)
         self._submitted: list[Submitted] = []  # facts of submissions in the current segment
 
     # the life of a commit
@@ -90,9 +92,8 @@ class Decider:
             roll_sessions(state)
             expire(state, int(made[at, SEQ]), self.emit)
             state.reserve(orders=len(orders) - int(table[at, FIRST]))
-            done = decide_run(
-                state.books, state.tape, state.accounts, state.market, state.journal, orders, table, made, at
-            )  # fmt: skip
+            tables = (state.books, state.tape, state.accounts, state.market, state.journal)
+            done = self._decide_run(tables, orders, table, made, at)
             seqs, counts, *ends = zip(*made[at:done].tolist(), strict=True)
             self.close_submission(start, counts[0])
             rest = slice(at + 1, done)

@@ -12,6 +12,7 @@ import os
 import platform
 import re
 from collections.abc import Callable
+from operator import is_
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
@@ -90,6 +91,33 @@ def compiler(folder: Path | None, *, nogil: bool = True) -> Callable[[Function],
             config.CACHE_DIR = before
 
     return compiled
+
+
+class Entry:
+    """A kernel to be called often from Python, without its dispatcher looking at every field of every array each time.
+
+    That costs ten times as much as the call. `held` are the structures that stay the same from call to call: whenever
+    one is another than last time, all types are looked at anew. The rest must have types that never change.
+    """
+
+    def __init__(self, kernel: Any) -> None:
+        """An entry to a kernel."""
+        self._kernel, self._function = kernel, kernel
+        self._held: tuple[Any, ...] = ()
+
+    def __call__(self, held: tuple[Any, ...], *rest: Any) -> Any:
+        """What the kernel gives for these arguments."""
+        if len(held) != len(self._held) or not all(map(is_, held, self._held)):
+            self._look_at(held, rest)
+        return self._function(*held, *rest)
+
+    def _look_at(self, held: tuple[Any, ...], rest: tuple[Any, ...]) -> None:
+        """Find the function that was compiled for the types of these arguments."""
+        if not config.DISABLE_JIT:
+            types = tuple(map(cast("Any", numba).typeof, (*held, *rest)))
+            self._kernel.compile(types)
+            self._function = self._kernel.overloads[types].entry_point
+        self._held = held
 
 
 CACHE: Final = cache_folder(Path(__file__).parent)

@@ -9,7 +9,7 @@ from matching import auction
 from matching import commands as kernels
 from matching.arrays import Array, make_books, make_tape, open_headroom, with_netting, with_room
 from matching.book import Books, Tape, net
-from matching.compiled import CACHE, announce
+from matching.compiled import CACHE, Entry, announce
 from matching.queue import TIME_IN_FORCE
 from matching.report import Depth, Indicative, Report, Uncrossed
 from matching.snapshot import pack, unpack
@@ -69,6 +69,7 @@ class OrderBook:
         self._outcomes: Array = np.empty(512, OUTCOME)
         self._spare = self._tape, self._outcomes
         self._one = np.zeros(1, COMMAND)
+        self._process = Entry(kernels.process)
 
     def __len__(self) -> int:
         """Number of live orders."""
@@ -80,13 +81,16 @@ class OrderBook:
         return int(self._books.book["last_order_id"][0])
 
     def process(self, commands: Array) -> Report:
-        """Carry out a batch of COMMAND in order. Raises TypeError for an array of another dtype."""
-        if commands.dtype != COMMAND:
-            msg = f"commands must be an array of matching.COMMAND, not {commands.dtype}"
+        """Carry out a batch of COMMAND in order. Raises TypeError for an array of another dtype or shape."""
+        if commands.dtype != COMMAND or commands.ndim != 1:
+            msg = f"commands must be a row of matching.COMMAND, not {commands.dtype} of the shape {commands.shape}"
             raise TypeError(msg)
         self._reserve(len(commands))
         outcomes = self._outcomes[: len(commands)]
-        kernels.process(self._books, self._tape, 0, commands, outcomes)
+        if commands.flags.carray:
+            self._process((self._books,), self._tape, 0, commands, outcomes)
+        else:  # its elements are apart, or must not be written to: a kernel of its own
+            kernels.process(self._books, self._tape, 0, commands, outcomes)
         return self._report(len(commands))
 
     def submit(

@@ -2,8 +2,22 @@
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 
-from matching import COMMAND, OUTCOME, REMOVAL, TRADE, UNLIMITED, Action, Reason, SelfTrade, Side, Status, TimeInForce
+from matching import (
+    COMMAND,
+    OUTCOME,
+    REMOVAL,
+    TRADE,
+    UNLIMITED,
+    Action,
+    OrderBook,
+    Reason,
+    SelfTrade,
+    Side,
+    Status,
+    TimeInForce,
+)
 from tests.matching.books import HEADROOM, BookType, buy, cancel, open_book, reduce, replace, sell
 
 MANY = 3_000
@@ -82,6 +96,23 @@ def test_batches_are_read_only_and_of_any_stride(book_type: BookType) -> None:
     book = book_type()
     assert book.process(batch[::2]).outcomes["filled"].tolist() == [0, 3]
     assert book.process(batch[:0]).outcomes.tolist() == []
+
+
+def test_arrays_of_every_layout_mean_the_same(book_type: BookType) -> None:
+    batch = rows(sell(1, 50, 5, zone=1), buy(2, 50, 3), sell(3, 51, 5), buy(4, 51, 9, zone=1))
+    wide = np.zeros((2, 4), np.int64)
+    for headroom in (np.zeros((2, 2), np.int64), np.zeros((2, 2), np.int64, order="F"), wide[:, ::2]):
+        headroom[:] = [[9, 4], [2, 9]]
+        book = book_type(zones=2, headroom=headroom)
+        told = [book.process(part) for part in (batch[:1], np.repeat(batch[1:3], 2)[::2], batch[3:])]
+        assert [report.outcomes["filled"].tolist() for report in told] == [[0], [2, 0], [7]]
+        assert headroom.tolist() == [[9, 0], [0, 6]]
+
+
+@pytest.mark.parametrize("commands", [np.zeros((2, 2), COMMAND), np.zeros(2, OUTCOME), np.zeros(2, np.int64)])
+def test_what_is_no_row_of_commands_is_refused(commands: npt.NDArray[np.void]) -> None:
+    with pytest.raises(TypeError):
+        OrderBook().process(commands)
 
 
 def test_many_trades_in_one_batch(book_type: BookType) -> None:
