@@ -24,7 +24,7 @@ from matching.book import (
 from matching.compiled import kernel, prefetch
 from matching.index import place_of
 from matching.ladder import NO_RANK, price_of, rank_of
-from matching.queue import BUY, SELF_TRADE_SHIFT, SELL, lane_of, queue_at, zone_of
+from matching.queue import BUY, SELF_TRADE_SHIFT, SELL, lane_of, queue_at, release_all_ended, zone_of
 from matching.types import SelfTrade
 
 ALLOW, CANCEL_TAKER, CANCEL_MAKER = int(SelfTrade.ALLOW), int(SelfTrade.CANCEL_TAKER), int(SelfTrade.CANCEL_MAKER)
@@ -32,6 +32,8 @@ CANCEL_BOTH = int(SelfTrade.CANCEL_BOTH)
 NO_COMMAND = -1
 AHEAD = 8  # orders between asking for a thing and using it
 AT_HAND = 512  # trades whose orders the processor's cache holds
+MANY = 32  # once trades are this part of the slots, the slots of the next ones are freed together
+SOME = 8  # looking at all slots costs less than freeing this part of them one by one
 NO_PRICE = -1
 OWN_PRICE = -1  # orders trade at the price of the older one, as far as they cross
 
@@ -188,18 +190,25 @@ def cross(books: Any, tape: Any, book: int, price: int) -> int:
     """Let all that can trade do so, at one price or each at the older order's. Returns the volume.
 
     Each pair takes something off its orders, so this ends. Netting follows each trade at own prices (K26). Slots are
-    freed while the processor still has them at hand; nobody takes one before this ends.
+    freed while the processor still has them at hand; when they become many, together at the end. Nobody takes one
+    before.
     """
-    volume, released = np.int64(0), tape.counts[0]
+    volume, first, many = np.int64(0), tape.counts[0], len(books.orders) // MANY
+    released = first
     while True:
         bid, lane = next_bid(books, book, price)
-        if bid == 0 or tape.counts[0] - released >= AT_HAND:
+        if bid == 0:
+            break
+        if tape.counts[0] - released >= AT_HAND and released - first < many:
             release_both(books, tape, released)
             released = tape.counts[0]
-        if bid == 0:
-            release_ended(books, tape, released, np.int64(0))
-            return volume
         ask = books.levels[queue_at(books, lane, books.lanes[lane]["best"])]["head"]
         volume += meet(books, tape, bid, ask, price)
         if price == OWN_PRICE and len(books.netting) > 0:
             net(books)
+    if tape.counts[0] - released > len(books.orders) // SOME:
+        release_all_ended(books)
+    else:
+        release_both(books, tape, released)
+        release_ended(books, tape, released, np.int64(0))
+    return volume

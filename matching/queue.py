@@ -56,6 +56,25 @@ def release_slot(books: Any, slot: int) -> None:
 
 
 @kernel
+def release_all_ended(books: Any) -> None:
+    """Give back the slots of all orders without a quantity, and fill the id table anew: in one pass over the slots."""
+    pool = books.pool[0]
+    for at in range(len(books.ids)):
+        books.ids[at] = 0
+    for slot in range(len(books.orders) - 1, 0, -1):  # the lowest is taken first again
+        order = books.orders[np.uint64(slot)]
+        if order["order_id"] == 0:
+            continue
+        if order["quantity"] > 0:
+            index.insert(books, order["order_id"], np.uint32(slot))
+            continue
+        order["order_id"] = 0
+        order["next"] = pool["free"]
+        pool["free"] = slot
+        pool["live"] -= 1
+
+
+@kernel
 def lane_of(books: Any, book: int, side: int, zone: int) -> int:
     """Number of the lane of a side and zone."""
     shape = books.book[book]

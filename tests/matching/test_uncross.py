@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from matching import UNLIMITED, OrderBook, Reason, ReferenceBook, SelfTrade, Side
+from matching import COMMAND, UNLIMITED, Action, OrderBook, Reason, ReferenceBook, SelfTrade, Side
 from tests.matching.books import HEADROOM, Book, BookType, Lots, Step, accept, buy, collect, replace, sell
 
 BOOKS = (OrderBook, ReferenceBook)
@@ -322,3 +322,28 @@ def test_after_an_uncross_nobody_is_left_who_could_have_traded(
         for seller, buyer in np.argwhere(headroom > 0).tolist():
             asks, bids = book.depth(zone=seller).asks, book.depth(zone=buyer).bids
             assert price is None or not (asks and bids and asks[0][0] <= price <= bids[0][0])
+
+
+@pytest.mark.parametrize("spread", [40, 80, 160], ids=["most trade", "half trade", "few trade"])
+def test_a_large_uncross_is_that_of_the_reference_and_the_book_goes_on(spread: int) -> None:
+    rng, count = np.random.Generator(np.random.PCG64(spread)), 4_000
+    batch = np.zeros(2 * count, COMMAND)
+    batch["action"], batch["order_id"] = Action.NEW, np.arange(1, 2 * count + 1)
+    batch["owner"] = rng.integers(0, 40, 2 * count)
+    batch["side"], batch["quantity"] = rng.integers(0, 2, 2 * count), rng.integers(1, 9, 2 * count)
+    away = rng.integers(0, spread + 1, 2 * count)
+    batch["price"] = 5_000 + np.where(batch["side"] == Side.BUY, 20 - away, away - 20)
+    batch["self_trade"] = rng.choice(list(SelfTrade), 2 * count)
+    told = []
+    for kind in BOOKS:
+        book = kind(capacity=count)
+        book.open_auction()
+        book.process(batch[:count])
+        uncrossed = book.uncross()
+        book.check()
+        later = book.process(batch[count:])  # takes every slot that is free
+        book.check()
+        report = uncrossed.report
+        assert min(map(len, (report.trades, report.removals, later.trades))) > 1
+        told.append([uncrossed[:4], *(part.tolist() for part in (*report, *later)), book.depth(99), len(book)])
+    assert told[0] == told[1]
