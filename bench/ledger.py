@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import awaiting, clients, durable, durable_server, reading, storage
-from bench.figures import FULL, QUICK, Found, Scene, Size
+from bench.figures import FULL, QUICK, Found, Scene, Size, missing
 from bench.machine import store_conditions
 from bench.tables import number, show, table_of
 from bench.world import INSTRUMENTS
@@ -28,6 +28,9 @@ SCENES: Final[tuple[Scene, ...]] = (
     storage.SCENE,
 )
 """Every scene, in the order in which they are measured and shown. A new one is a module with a `SCENE`, and a line."""
+
+
+FAILED: Final = "the scene failed"
 
 
 class Results(msgspec.Struct, frozen=True):
@@ -52,20 +55,24 @@ def measure(size: Size, scenes: Sequence[Scene]) -> Results:
     found = []
     for scene in scenes:
         told.print(f"{scene.title} …")
-        with tempfile.TemporaryDirectory() as folder:
-            found.append(scene.measure(size, Path(folder)))
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                found.append(scene.measure(size, Path(folder)))
+        except Exception as failure:  # noqa: BLE001 - what the other scenes found is not lost
+            told.print_exception()
+            found.append(Found(scene.name, scene.title, [missing(FAILED, repr(failure))], {}, "everything"))
     under = store_conditions(Path(tempfile.gettempdir())) | {"instruments": INSTRUMENTS} | size._asdict()
     return Results(under, found)
 
 
 def run(*, as_json: bool, quick: bool, only: Sequence[str] = ()) -> int:
-    """Measure and print; returns the exit status."""
+    """Measure and print; returns the exit status, 1 where a scene failed."""
     results = measure(QUICK if quick else FULL, chosen(only))
     if as_json:
         print(msgspec.json.encode(results).decode())
     else:
         show([*condition_lines(results.conditions), *(part for found in results.scenes for part in shown(found))])
-    return 0
+    return int(any(found.figures[0].subject == FAILED for found in results.scenes))
 
 
 def condition_lines(under: dict[str, Any]) -> Iterator[str]:

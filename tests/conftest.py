@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -15,6 +16,14 @@ from tests.world import World
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
 settings.register_profile("campaign", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=2_000)
 settings.load_profile("suite")
+
+LONG: Final = ("test_kernels.py", "test_docs.py")
+"""Files of a minute and more begin first: no worker is left alone with one when the other has nothing more to do."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests of long files first."""
+    items.sort(key=lambda item: item.path.name not in LONG)
 
 
 @pytest.fixture

@@ -3,13 +3,14 @@
 import json
 import math
 from importlib import util
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bench import __main__ as bench
 from bench import durable_server, ledger
-from bench.figures import Figure, Found, Size
+from bench.figures import Figure, Found, Scene, Size
 from bench.measured import ratio
 
 TINY = Size(
@@ -74,6 +75,21 @@ def test_every_scene_gives_its_figures_in_every_turn(capsys: pytest.CaptureFixtu
     durable = found["scenes"][0]
     assert durable["conditions"]["sqlite"].items() >= {"journal_mode": "wal", "synchronous": "FULL"}.items()
     assert [len(figure["values"]) for figure in durable["figures"]] == [2] * len(durable["figures"])
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_scene_that_fails_does_not_take_the_others_with_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(_size: Size, _folder: Path) -> Found:
+        raise OSError("no space left")
+
+    scenes = (Scene("fails", "It fails", fails), *(scene for scene in ledger.SCENES if scene.name == "storage"))
+    monkeypatch.setattr(ledger, "SCENES", scenes)
+    assert bench.main(["ledger", "--quick", "--json"]) == 1
+    failed, stored = json.loads(capsys.readouterr().out)["scenes"]
+    assert ([figure["values"] for figure in failed["figures"]], failed["scene"]) == ([[]], "fails")
+    assert all(figure["values"] for figure in stored["figures"])
 
 
 @pytest.mark.usefixtures("tiny")

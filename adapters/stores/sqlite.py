@@ -154,15 +154,15 @@ class SQLiteStore:
             prepare(path, writable=writable)
             self._datastore = JournalDatastore(str(path) if writable else f"{path.absolute().as_uri()}{READ_ONLY}")
             self._recorder = JournalRecorder(self._datastore)
-            self._lookups = sqlite3.connect(
-                f"{path.absolute().as_uri()}{READ_ONLY}", uri=True, check_same_thread=False, isolation_level=None
-            )
-            self._looking_up = threading.Lock()
             self._head_file = HeadFile(Path(f"{path}.head"))
             self._first = b""
             if writable:
                 with coded(path):
                     self._recorder.create_table()
+            self._lookups = sqlite3.connect(
+                f"{path.absolute().as_uri()}{READ_ONLY}", uri=True, check_same_thread=False, isolation_level=None
+            )
+            self._looking_up = threading.Lock()
         except BaseException:
             if self._lock:
                 self._lock.release()
