@@ -14,7 +14,7 @@ demo: $(CORE) ## run the Yongchuan pilot on a ledger in out/yongchuan.db
 	$(BIN)/shuiquan demo --out out
 
 test: $(FULL) ## run the whole test suite, the linters and the type checker
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 campaign: $(FULL) ## long randomised campaigns: crashes, books, whole-ledger properties
 	$(BIN)/python -m pytest -m campaign --hypothesis-profile=campaign

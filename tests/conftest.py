@@ -17,7 +17,7 @@ settings.register_profile("suite", deadline=None, suppress_health_check=[HealthC
 settings.register_profile("campaign", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=2_000)
 settings.load_profile("suite")
 
-LONG: Final = ("test_kernels.py", "test_docs.py")
+LONG: Final = ("test_cli.py", "test_kernels.py", "test_finding.py", "test_soak.py")
 """Files of a minute and more begin first: no worker is left alone with one when the other has nothing more to do."""
 
 
