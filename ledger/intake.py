@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 import numpy as np
 
-from ledger.codes import Refused
+from ledger.codes import Code, Refused
 from ledger.digests import digest_of, packed_commands
 from ledger.journal.columns import encode_columns, plan_of
 from ledger.rows import ORDER
@@ -68,19 +68,30 @@ def take_in(submissions: Sequence[Submission]) -> Intake:
 def taken_in(submission: Submission) -> tuple[Any, ...]:
     """What an intake holds of a submission."""
     try:
+        submission = with_own_list(submission)
         check_submission(submission)
         kept, rows, packed = copy_of(submission)
-        return kept, digest_of(submission, packed), rows, len(submission.content), len(packed)
+        return kept, digest_of(kept, packed), rows, len(kept.content), len(packed)
     except Refused as refusal:
         return submission, refusal, b"", 1, 0
+    except Exception as failure:  # noqa: BLE001 - by an object that is not what it seems; others must not suffer from it
+        name = type(submission.content).__name__
+        return submission, Refused(Code.WRONG_TYPE, "commands", name, repr(failure)), b"", 1, 0
+
+
+def with_own_list(submission: Submission) -> Submission:
+    """The same submission with a list of commands that nobody else can change."""
+    content = submission.content
+    if isinstance(content, np.ndarray) or not isinstance(content, Sequence):
+        return submission
+    return msgspec.structs.replace(submission, content=[*content])
 
 
 def copy_of(submission: Submission) -> tuple[Submission, bytes | Array, bytes | bytearray]:
-    """A well-formed submission that nobody else can change, its rows if it is a batch of orders, its content packed."""
+    """A well-formed submission with rows that nobody else can change, those of a batch of orders, and all packed."""
     content: Any = submission.content
     if not isinstance(content, np.ndarray):
-        commands = [*content]
-        return msgspec.structs.replace(submission, content=commands), b"", packed_commands(commands)
+        return submission, b"", packed_commands(content)
     if not are_orders(submission):
         rows = copied(plain(content))
         return msgspec.structs.replace(submission, content=rows), b"", encode_columns(rows)

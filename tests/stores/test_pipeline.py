@@ -108,6 +108,33 @@ def test_who_changes_what_he_handed_over_changes_nothing(files: Files, ledger: P
     assert hashes == one_by_one(files.copied(), at_one_time(320, 60), at_ns)
 
 
+class Hostile(list[Any]):
+    """A list that cannot be read."""
+
+    def __iter__(self) -> Iterator[Any]:
+        raise ZeroDivisionError
+
+
+def test_what_cannot_be_read_is_refused_and_hurts_nobody_else(ledger: Path) -> None:
+    world = resumed(ledger)
+    order = world.order(shuiquan.Side.BUY, "A", 2_000, 1)
+    contents: list[Any] = [order, Hostile([1]), None, order, [Hostile([1])], object()]
+
+    async def main() -> list[Any]:
+        asked = [
+            world.exchange.submit_async(content, command_id=f"x{at}", **OPERATOR) for at, content in enumerate(contents)
+        ]
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    told = asyncio.run(main())
+    submissions = [Submission(content, command_id=f"y{at}", **OPERATOR) for at, content in enumerate(contents)]
+    for answers in (told, world.exchange.submit_many(submissions)):
+        codes = [answer.code if isinstance(answer, Refused) else None for answer in answers]
+        assert codes == [None, *[Code.WRONG_TYPE] * 2, None, *[Code.WRONG_TYPE] * 2]
+    world.check()
+    world.exchange.close()
+
+
 def submit_from_threads(world: World, submissions: list[Submission], threads: int) -> None:
     """Each thread submits its share, one after the other."""
 
