@@ -21,6 +21,9 @@ from ledger.tables import Array
 BLOCK: Final = 1_024
 """Leaves under one kept hash. All else is made of these, or of the facts of one block."""
 
+NODES: Final = 32_768
+"""Hashes kept for the next proof: the first one takes those of a whole block and of all blocks, the next few more."""
+
 EMPTY: Final = hashlib.sha256().digest()
 """The root of no facts."""
 
@@ -70,14 +73,6 @@ def left_leaves(count: int) -> int:
     return 1 << (count - 1).bit_length() - 1
 
 
-def root_of_hashes(hashes: Sequence[bytes]) -> bytes:
-    """The root over some leaves."""
-    if len(hashes) == 1:
-        return hashes[0]
-    left = left_leaves(len(hashes))
-    return hash_node(root_of_hashes(hashes[:left]), root_of_hashes(hashes[left:]))
-
-
 class Tree:
     """A tree that grows at its right edge: the hashes of full blocks, and the leaves behind them.
 
@@ -91,6 +86,7 @@ class Tree:
         self.blocks, self.edge = bytearray(blocks), bytearray(edge)
         self._read_block = read_block
         self._full_leaves = lru_cache(maxsize=4)(self._check_leaves)
+        self.subtree = lru_cache(maxsize=NODES)(self._subtree)
 
     @property
     def size(self) -> int:
@@ -111,21 +107,22 @@ class Tree:
         size = self.size if size is None else size
         return self.subtree(0, size) if size else EMPTY
 
-    def subtree(self, begin: int, end: int) -> bytes:
-        """Hash over the leaves from `begin` to before `end`, where RFC 6962 cuts a tree."""
+    def _subtree(self, begin: int, end: int) -> bytes:
+        """Hash over the leaves from `begin` to before `end`, where RFC 6962 cuts a tree; it never changes."""
         block = begin // BLOCK
-        if end - begin > BLOCK:
-            middle = begin + left_leaves(end - begin)
-            return hash_node(self.subtree(begin, middle), self.subtree(middle, end))
         if end - begin == BLOCK and end <= len(self.blocks) // DIGEST * BLOCK:
             return bytes(self.blocks[block * DIGEST : (block + 1) * DIGEST])
-        return root_of_hashes(self.leaves(block)[begin % BLOCK : begin % BLOCK + end - begin])
+        if end - begin == 1:
+            return self.leaf(begin)
+        middle = begin + left_leaves(end - begin)
+        return hash_node(self.subtree(begin, middle), self.subtree(middle, end))
 
-    def leaves(self, block: int) -> list[bytes]:
-        """The leaves of a block. Raises Refused (CHECKPOINT_DIFFERS) when the facts are not those that were hashed."""
+    def leaf(self, index: int) -> bytes:
+        """One leaf. Raises Refused (CHECKPOINT_DIFFERS) when the facts of its block are not those that were hashed."""
+        block, at = divmod(index, BLOCK)
         if block * DIGEST < len(self.blocks):
-            return self._full_leaves(block)
-        return [leaf.tobytes() for leaf in np.frombuffer(self.edge, np.uint8).reshape(-1, DIGEST)]
+            return self._full_leaves(block)[at]
+        return bytes(self.edge[at * DIGEST : (at + 1) * DIGEST])
 
     def _check_leaves(self, block: int) -> list[bytes]:
         found = self._read_block(block) if self._read_block else np.zeros((0, DIGEST), np.uint8)

@@ -78,9 +78,8 @@ def test_a_holder_gets_all_that_concerns_him_and_nothing_of_others(untouched: Se
 
 def test_a_period_is_all_that_was_recorded_in_it(untouched: Sealed, notes: list[str]) -> None:
     whole = report_of(untouched, notes[-1], **{"from": "2000-01-01"})
-    assert (
-        check_report(whole, notes[-1], untouched.key)["facts"] == check_report(whole, notes[-1], untouched.key)["size"]
-    )
+    checked = check_report(whole, notes[-1], untouched.key)
+    assert checked["facts"] == checked["size"]
     parts = [
         report_of(untouched, notes[-1], **{"from": "2024-06-03", "to": "2024-06-05T12:00"}),
         report_of(untouched, notes[-1], **{"from": "2024-06-05T12:00"}),

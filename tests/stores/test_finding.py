@@ -66,9 +66,9 @@ def named(told: Told) -> dict[str, set[int]]:
     return found
 
 
-def scanned(exchange: Exchange, told: list[Told], **asked: Any) -> list[int]:
-    """What a scan finds: numbers of the facts that meet all that is asked."""
-    names, numbers = [(one, named(one)) for one in told], exchange.state.numbers
+def scanned(exchange: Exchange, told: list[tuple[Told, dict[str, set[int]]]], **asked: Any) -> list[int]:
+    """What a scan finds: numbers of the facts, given with what they name, that meet all that is asked."""
+    numbers = exchange.state.numbers
 
     def meets(one: Told, names: dict[str, set[int]]) -> bool:
         rights = {numbers["right", code] for code in HOLDERS.get(asked.get("holder", ""), "")}
@@ -83,7 +83,7 @@ def scanned(exchange: Exchange, told: list[Told], **asked: Any) -> list[int]:
         }
         return all(tests[name](value) for name, value in asked.items())
 
-    return [one.seq for one, what in names if meets(one, what)]
+    return [one.seq for one, names in told if meets(one, names)]
 
 
 def questions(told: list[Told], seed: int) -> Iterator[dict[str, Any]]:
@@ -107,11 +107,11 @@ def questions(told: list[Told], seed: int) -> Iterator[dict[str, Any]]:
 
 def test_what_is_found_is_what_a_scan_finds(exchange: Exchange) -> None:
     told = list(exchange.facts())
-    whole = {one.seq: one for one in told}
+    whole, with_names = {one.seq: one for one in told}, [(one, named(one)) for one in told]
     sizes = set()
     for asked in questions(told, 1):
         found = list(exchange.find(**asked))
-        assert [one.seq for one in found] == scanned(exchange, told, **asked), asked
+        assert [one.seq for one in found] == scanned(exchange, with_names, **asked), asked
         assert all(one == whole[one.seq] for one in found), asked
         sizes.add(len(found))
     assert len(sizes) > 20
