@@ -14,7 +14,8 @@ from typing import Final
 from eventsourcing.persistence import StoredEvent
 from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteDatastore
 
-from adapters.stores.sqlite import PRAGMAS, STREAM, prepare
+from adapters.stores.connections import LONG_LOG, PRAGMAS
+from adapters.stores.sqlite import STREAM, prepare
 from bench.figures import timed
 
 SELECT: Final = """
@@ -46,7 +47,7 @@ class RawSQLite:
         """A new file with the ledger's settings and its table of records."""
         prepare(path, writable=True)
         self._connection = sqlite3.connect(path, isolation_level=None)
-        for pragma in PRAGMAS:
+        for pragma in (*PRAGMAS, f"PRAGMA wal_autocheckpoint={LONG_LOG}"):
             self._connection.execute(pragma)
         with closing(sqlite3.connect(ledger)) as theirs:
             (made,) = theirs.execute(MADE).fetchone()

@@ -278,12 +278,15 @@ def start_fact(journal: Any, order: Any, actor: int) -> Any:
 
 
 @kernel
-def decide_orders(books: Any, tape: Any, accounts: Any, market: Any, journal: Any, orders: Any, actor: int) -> None:
-    """Decide a batch of ORDER in order. Facts go to `journal`, whose columns must be long enough.
+def decide_orders(
+    books: Any, tape: Any, accounts: Any, market: Any, journal: Any, orders: Any, begin: int, end: int, actor: int
+) -> None:
+    """Decide ORDER from `begin` to `end` in order. Facts go to `journal`, whose columns must be long enough.
 
     They are when there is room for one fact an order, 2 trades an order + 1 a live order, and twice that in removals.
+    What stands behind `end` is looked at ahead only.
     """
-    for at in range(len(orders)):
+    for at in range(begin, end):
         look_ahead(books, accounts, market, orders, at)
         order = orders[at]
         tape.counts[0] = 0
@@ -314,9 +317,9 @@ def decide_run(
     and `made` are int64 (submissions, 4) and (submissions, 5).
     """
     while True:
-        actor, first = run[at, ACTOR], run[at, FIRST]
+        actor, begin = run[at, ACTOR], run[at, FIRST]
         market.actor[actor]["party"] = run[at, PARTY]
-        decide_orders(books, tape, accounts, market, journal, orders[first : first + run[at, ORDERS]], actor)
+        decide_orders(books, tape, accounts, market, journal, orders, begin, begin + run[at, ORDERS], actor)
         made[at, FACTS] = journal.clock[NEXT_SEQ] - made[at, SEQ]
         made[at, ORDERS_END] = journal.counts[N_ORDERS]
         made[at, TRADES_END] = journal.counts[N_TRADES]

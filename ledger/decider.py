@@ -2,8 +2,9 @@
 
 import copy
 from collections.abc import Sequence
-from itertools import accumulate, repeat
-from typing import Any
+from itertools import repeat
+from operator import attrgetter
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from ledger.acts import ACTS, founding_facts
 from ledger.answers import Answer, Pages, make_answer, pages_of
 from ledger.codes import Code, Refused
 from ledger.commands import Command, Role
-from ledger.decide import FIRST, SEQ, decide_orders, decide_run, refuse_orders
+from ledger.decide import ACTOR, FIRST, ORDERS, PARTY, SEQ, decide_orders, decide_run, refuse_orders
 from ledger.expiry import expire, roll_sessions, withdraw_orders_of
 from ledger.fold import apply_fact, ensure_holdings_of
 from ledger.journal.pages import submission_rows
@@ -26,8 +27,26 @@ from ledger.tables import AT_NS, NEXT_SEQ, Array, copied, plain
 from matching.compiled import Entry
 from matching.types import Status
 
-Submitted = tuple[Any, ...]
-"""The fact of a submission, by the columns of its page."""
+DIGEST: Final = np.dtype("V32")
+TEXTS: Final = tuple(map(attrgetter, rows.SUBMISSION_TEXTS))
+
+
+class Submitted(NamedTuple):
+    """Neighbouring submissions, and what their facts hold beside: sequences of one length."""
+
+    run: Sequence[Submission]
+    digests: Sequence[bytes]
+    actors: Any  # their numbers
+    seqs: Any
+    facts: Any  # how many each left, its own included
+
+    def rows(self, at_ns: int) -> Array:
+        """Their facts."""
+        run = self.run
+        commands, roles = [len(submission.content) for submission in run], [submission.role for submission in run]
+        contents = np.frombuffer(b"".join(self.digests), DIGEST)
+        names = [[text(submission).encode() for submission in run] for text in TEXTS]
+        return submission_rows([self.seqs, at_ns, self.facts, commands, self.actors, roles, contents, *names])
 
 
 class Decider:
@@ -38,7 +57,7 @@ class Decider:
         self.state = state
         self.segments: list[Segment] = []
         self._decide_run = Entry(decide_run)
-        self._submitted: list[Submitted] = []  # facts of submissions in the current segment
+        self._submitted: Submitted | None = None  # submissions whose facts are in the current segment
 
     # the life of a commit
 
@@ -83,34 +102,40 @@ class Decider:
         """
         state = self.state
         state.journal.clock[AT_NS] = max(state.at_ns, now_ns)
-        orders, actors, table = joined_orders(parts), *self.number_run(run)
+        orders, table = joined_orders(parts), self.number_run(run)
         made = np.zeros((len(run), 5), np.int64)
         answers: list[Answer] = []
         while (at := len(answers)) < len(run):
             start = len(self.segments)
-            made[at, SEQ] = self.open_submission(run[at], digests[at], actors[at])
+            made[at, SEQ] = self.open_submission(run[at], digests[at], int(table[at, ACTOR]))
             roll_sessions(state)
             expire(state, int(made[at, SEQ]), self.emit)
             state.reserve(orders=len(orders) - int(table[at, FIRST]))
             tables = (state.books, state.tape, state.accounts, state.market, state.journal)
             done = self._decide_run(tables, orders, table, made, at)
-            seqs, counts, *ends = zip(*made[at:done].tolist(), strict=True)
-            self.close_submission(start, counts[0])
-            rest = slice(at + 1, done)
-            self._submitted += submitted(run[rest], digests[rest], actors[rest], seqs[1:], state.at_ns, counts[1:])
+            seqs, counts, *ends = made[at:done].T.tolist()
+            if self._submitted:
+                self._submitted = Submitted(run[at:done], digests[at:done], table[at:done, ACTOR], seqs, counts)
+            else:  # something expired before, so that the first is in a segment already
+                self.segments[start].submissions["facts"][0] = counts[0]  # type: ignore[index]
+                rest = slice(at + 1, done)
+                if run[rest]:
+                    self._submitted = Submitted(run[rest], digests[rest], table[rest, ACTOR], seqs[1:], counts[1:])
             self.cut()
             answers += answers_of(seqs, counts, ends, pages_of(self.segments[-1]), state.at_ns)
-            if len(self.segments) > start + 1:  # something expired before
+            if len(self.segments) > start + 1:
                 answers[at] = whole(answers[at], self.segments[start:-1])
         return answers
 
-    def number_run(self, run: Sequence[Submission]) -> tuple[Sequence[int], Array]:
-        """Numbers of the actors of a run, new ones given, and what the compiled loop is told of each submission."""
+    def number_run(self, run: Sequence[Submission]) -> Array:
+        """What the compiled loop is told of each submission of a run; new actors get numbers."""
         names = [(submission.actor, submission.role) for submission in run]
         numbers = {name: (know_actor(self.state, *name), party_of(self.state, *name)) for name in dict.fromkeys(names)}
-        actors, parties = zip(*[numbers[name] for name in names], strict=True)
-        orders = [len(submission.content) for submission in run]
-        return actors, np.array(list(zip(actors, parties, accumulate(orders, initial=0), orders, strict=False)))
+        table = np.empty((len(run), 4), np.int64)
+        table[:, [ACTOR, PARTY]] = [numbers[name] for name in names]
+        table[:, ORDERS] = [len(submission.content) for submission in run]
+        table[:, FIRST] = table[:, ORDERS].cumsum() - table[:, ORDERS]
+        return table
 
     def take(self) -> list[Segment]:
         """The facts of the commit, which ends here."""
@@ -127,9 +152,9 @@ class Decider:
             if count
         }
         journal.counts[:] = 0
-        if pages or self._submitted:
-            self.segments.append(Segment([], pages, submission_rows(self._submitted) if self._submitted else None))
-        self._submitted = []
+        submitted, self._submitted = self._submitted, None
+        if pages or submitted:
+            self.segments.append(Segment([], pages, submitted.rows(self.state.at_ns) if submitted else None))
 
     def emit(self, fact: facts.Fact) -> int:
         """Record and apply one rare fact; returns its `seq`."""
@@ -146,13 +171,13 @@ class Decider:
         """Number the fact of the submission itself, and keep it; returns its `seq`."""
         seq = self.state.next_seq
         self.state.journal.clock[NEXT_SEQ] += 1
-        self._submitted = submitted([submission], [digest], [actor], [seq], self.state.at_ns, [0])
+        self._submitted = Submitted([submission], [digest], [actor], [seq], [0])
         return seq
 
     def close_submission(self, start: int, facts: int) -> None:
         """Note how many facts a submission left; where facts of expiry were cut off, its own is in segment `start`."""
         if self._submitted:
-            self._submitted[0] = (*self._submitted[0][:2], facts, *self._submitted[0][3:])
+            self._submitted = self._submitted._replace(facts=[facts])
         else:
             self.segments[start].submissions["facts"][0] = facts  # type: ignore[index]
 
@@ -161,7 +186,8 @@ class Decider:
         state, content = self.state, plain(content)
         if content.dtype == rows.ORDER:
             state.reserve(orders=len(content))
-            decide_orders(state.books, state.tape, state.accounts, state.market, state.journal, content, actor)
+            tables = (state.books, state.tape, state.accounts, state.market, state.journal)
+            decide_orders(*tables, content, 0, len(content), actor)
             return
         state.reserve(readings=len(content))
         done = 0
@@ -202,7 +228,7 @@ class Decider:
 
     def decide_linked(self, content: Sequence[Command]) -> None:
         """All commands or none: when one is refused, the others leave a refusal that says so."""
-        before, start, kept = copy.deepcopy(self.state), len(self.segments), list(self._submitted)
+        before, start, kept = copy.deepcopy(self.state), len(self.segments), self._submitted
         accepted = [self.decide_command(command, index) for index, command in enumerate(content)]
         if all(accepted):
             return
@@ -243,21 +269,6 @@ def joined_orders(parts: Sequence[Any]) -> Array:
     if len(parts) == 1 and isinstance(parts[0], np.ndarray):
         return plain(parts[0])
     return np.frombuffer(bytearray().join(parts), rows.ORDER)  # faster than joining many small arrays
-
-
-def submitted(
-    run: Sequence[Submission], digests: Sequence[bytes], actors: Sequence[int], seqs: Sequence[int], at_ns: int,
-    facts: Sequence[int],
-) -> list[Submitted]:  # fmt: skip
-    """The facts of submissions: content digests, numbers of actors, `seq`, time, and how many facts each left."""
-    commands, roles = [len(submission.content) for submission in run], [submission.role for submission in run]
-    actor_names = [submission.actor.encode() for submission in run]
-    approvers = [submission.approver.encode() for submission in run]
-    command_ids = [submission.command_id.encode() for submission in run]
-    fixed = repeat(at_ns, len(run))
-    return list(
-        zip(seqs, fixed, facts, commands, actors, roles, digests, actor_names, approvers, command_ids, strict=True)
-    )
 
 
 def answers_of(

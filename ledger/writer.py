@@ -2,7 +2,7 @@
 
 import hashlib
 import uuid
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, cast
 
 import msgspec
@@ -32,12 +32,12 @@ Known = Key | tuple[Key, Answer]
 
 
 class Decided(NamedTuple):
-    """What one commit will hold: answers for its submissions, records, the policy in force, and keys."""
+    """What one commit will hold: answers for its submissions, records, the policy in force, and new submissions."""
 
     answers: list[Answer | Refused]
     drafts: list[Draft]
     policy: int
-    keys: list[Key]
+    new: dict[Name, tuple[Key, Answer]]
 
 
 class Writer:
@@ -55,7 +55,7 @@ class Writer:
         self._page_facts = page_facts
         self._decider = Decider(self.state)
         self._head = GENESIS
-        self._pending: dict[Name, tuple[Key, Answer]] = {}  # decided, not yet durable
+        self._pending: list[dict[Name, tuple[Key, Answer]]] = []  # by commit, what is decided and not yet durable
         self._closed: Refused | None = None
         self._failed: Refused | None = None  # by a commit: nothing that was decided later may be recorded
 
@@ -64,7 +64,8 @@ class Writer:
         content = msgspec.msgpack.encode(policy)
         self.state.journal.clock[AT_NS] = at_ns
         self._decider.found(ledger_id or str(uuid.uuid4()), policy, content, policy_digest(policy))
-        self.record(self._taken([], []))
+        self._pending.append({})
+        self.record(self._taken([]))
 
     def reopen(self, progress: Progress | None = None, start: Snapshot | None = None) -> None:
         """Fold the recorded facts, those behind a snapshot if there is one. Raises Refused for a damaged record."""
@@ -75,14 +76,14 @@ class Writer:
 
     def snapshot(self) -> Snapshot:
         """The state behind the last record, while nothing is decided or recorded. Raises Refused when it is closed."""
-        if self._closed:
-            raise self._closed
+        if self.closed:
+            raise self.closed
         return Snapshot(self.state, self.position, self._head)
 
     @property
     def closed(self) -> Refused | None:
-        """Why nothing more is accepted, None while it is."""
-        return self._closed
+        """Why nothing more is accepted, None while it is; without what it went through when it was raised before."""
+        return self._closed and self._closed.with_traceback(None)
 
     def commit(self, submissions: Sequence[Submission], now_ns: int) -> list[Answer | Refused]:
         """Decide submissions in order and record them in one commit; an answer or a refusal for each.
@@ -100,11 +101,11 @@ class Writer:
         the disk (K3). Raises Refused (COMMIT_FAILED) and closes the writer when it fails, also in reading: a store that
         cannot say what it holds may let a command be done twice.
         """
-        if self._closed:
-            raise self._closed
+        if self.closed:
+            raise self.closed
         try:
-            keys: list[Key] = []
-            return self._taken(self._answers(intake, now_ns, keys), keys)
+            self._pending.append({})
+            return self._taken(self._answers(intake, now_ns))
         except BaseException as failure:
             raise self.fail(failure) from failure
 
@@ -120,14 +121,13 @@ class Writer:
             if chained:
                 entries = [(topic, state) for topic, state, _ in chained]
                 spans = [(draft.first_seq, draft.last_seq) for draft in decided.drafts]
-                self._store.append(self.position, entries, spans, decided.keys)
+                self._store.append(self.position, entries, spans, [key for key, _ in decided.new.values()])
         except BaseException as failure:
             self._failed = self.fail(failure)
             raise self._failed from failure
         if chained:
             self.position, self._head = self.position + len(chained), chained[-1][2]
-        for key in decided.keys:
-            del self._pending[key[:2]]
+        del self._pending[0]
 
     def close(self) -> None:
         """Accept nothing more."""
@@ -138,8 +138,8 @@ class Writer:
         self._closed = Refused(Code.COMMIT_FAILED, "commit", str(failure), "reopen and repeat the command id")
         return self._closed
 
-    def _answers(self, intake: Intake, now_ns: int, keys: list[Key]) -> list[Answer | Refused]:
-        """An answer or a refusal for each, and keys of the new ones; neighbouring batches of orders go together."""
+    def _answers(self, intake: Intake, now_ns: int) -> list[Answer | Refused]:
+        """An answer or a refusal for each; neighbouring batches of orders go together."""
         submissions, digests, orders = intake.submissions, intake.digests, intake.orders
         names = [(submission.actor, submission.command_id) for submission in submissions]
         known = self._known(names, digests)
@@ -148,21 +148,22 @@ class Writer:
         while (at := len(answers)) < len(submissions):
             end = fits.index(False, at)
             if end == at:
-                answers.append(self._alone(submissions[at], digests[at], known.get(names[at]), now_ns, keys))
+                answers.append(self._alone(submissions[at], digests[at], known, now_ns))
                 continue
             run, theirs = submissions[at:end], cast("list[bytes]", digests[at:end])
             decided = self._decider.decide_orders(run, theirs, orders[at:end], now_ns)
-            keys += self._pend(names[at:end], theirs, decided)
+            self._pend(names[at:end], theirs, decided)
             answers += decided
         return answers
 
     def _alone(
-        self, submission: Submission, digest: bytes | Refused, known: Known | None, now_ns: int, keys: list[Key]
+        self, submission: Submission, digest: bytes | Refused, known: dict[Name, Known], now_ns: int
     ) -> Answer | Refused:
         """The answer to one submission, or its refusal."""
         if isinstance(digest, Refused):
             return digest
-        before = self._pending.get((submission.actor, submission.command_id)) or known
+        name = submission.actor, submission.command_id
+        before = self._pending[-1].get(name) or known.get(name)
         try:
             if before is not None:
                 check_repeat(submission, before if isinstance(before, Key) else before[0], digest)
@@ -174,28 +175,27 @@ class Writer:
         if before is not None:  # not in the block above: a store that cannot say what it recorded ends the writer (K4)
             return self._first_answer(before)
         answer = self._decider.decide(submission, digest, now_ns)
-        keys += self._pend([(submission.actor, submission.command_id)], [digest], [answer])
+        self._pend([name], [digest], [answer])
         return answer
 
     def _known(self, names: Sequence[Name], digests: Sequence[bytes | Refused]) -> dict[Name, Known]:
         """Those of well-formed submissions that came before this commit."""
-        well_formed = dict.fromkeys(name for name, digest in zip(names, digests, strict=True) if type(digest) is bytes)
-        pending = {name: self._pending[name] for name in well_formed if name in self._pending}
-        unseen = [name for name in well_formed if name not in pending]  # asked later: it moves from there to the store
-        return {**pending, **(self._store.keys(unseen) if unseen else {})}
+        new = {name for name, digest in zip(names, digests, strict=True) if type(digest) is bytes}
+        pending = {name: commit[name] for commit in list(self._pending) for name in new & commit.keys()}
+        new.difference_update(pending)  # asked later: a submission moves from there to the store
+        return {**pending, **(self._store.keys(list(new)) if new else {})}
 
     def _first_answer(self, known: Known) -> Answer:
         """The answer to a submission that is recorded or on its way, for who repeats it."""
         answer = read_answer(self._store, known) if isinstance(known, Key) else known[1]
         return msgspec.structs.replace(answer, repeated=True)
 
-    def _pend(self, names: Sequence[Name], digests: Sequence[bytes], answers: Sequence[Answer]) -> list[Key]:
+    def _pend(self, names: Sequence[Name], digests: Sequence[bytes], answers: Sequence[Answer]) -> None:
         """Remember decided submissions by their keys until they are durable."""
         actors, command_ids = zip(*names, strict=True)
         first_seqs, last_seqs = [answer.first_seq for answer in answers], [answer.last_seq for answer in answers]
-        keys = list(map(Key._make, zip(actors, command_ids, digests, first_seqs, last_seqs, strict=True)))
-        self._pending.update(zip(names, zip(keys, answers, strict=True), strict=True))
-        return keys
+        keys = map(Key._make, zip(actors, command_ids, digests, first_seqs, last_seqs, strict=True))
+        self._pending[-1].update(zip(names, zip(keys, answers, strict=True), strict=True))
 
     def answer(self, actor: str, command_id: str) -> Answer | None:
         """What a recorded submission was answered, from its facts; None where there was none."""
@@ -204,17 +204,17 @@ class Writer:
             return None
         return msgspec.structs.replace(read_answer(self._store, known[actor, command_id]), repeated=True)
 
-    def _taken(self, answers: list[Answer | Refused], keys: list[Key]) -> Decided:
+    def _taken(self, answers: list[Answer | Refused]) -> Decided:
         """What was decided, as the commit that it becomes."""
         policy = self.state.policy.version if self.state.policy else 0
-        return Decided(answers, list(drafts(self._decider.take(), self._page_facts)), policy, keys)
+        return Decided(answers, list(drafts(self._decider.take(), self._page_facts)), policy, self._pending[-1])
 
 
-def fit_together(names: Sequence[Name], orders: Sequence[Any], known: Container[Name]) -> list[bool]:
+def fit_together(names: Sequence[Name], orders: Sequence[Any], known: Iterable[Name]) -> list[bool]:
     """Which are new batches of orders, which can be decided together with their neighbours; False at the end."""
-    fits, seen = [], set[Name]()
+    fits, seen = [], set(known)
     for name, rows in zip(names, orders, strict=True):
-        fits.append(len(rows) > 0 and name not in known and name not in seen)
+        fits.append(len(rows) > 0 and name not in seen)
         if fits[-1]:
             seen.add(name)
     return [*fits, False]

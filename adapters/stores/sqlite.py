@@ -15,15 +15,11 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from eventsourcing.persistence import InterfaceError, PersistenceError, StoredEvent
-from eventsourcing.sqlite import (
-    SQLiteApplicationRecorder,
-    SQLiteConnection,
-    SQLiteConnectionPool,
-    SQLiteCursor,
-    SQLiteDatastore,
-)
+from eventsourcing.persistence import PersistenceError, StoredEvent
+from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteCursor
 
+from adapters.stores.checkpointer import Checkpointer
+from adapters.stores.connections import PAGE_BYTES, JournalDatastore
 from adapters.stores.failures import coded, refusal
 from adapters.stores.headfile import HeadFile
 from adapters.stores.lockfile import LockFile
@@ -34,11 +30,9 @@ STREAM: Final = "journal"
 APPLICATION_ID: Final = 0x53515331  # "SQS1" in the file's header says whose it is
 READ_AT_ONCE: Final = 64  # a page can be several megabytes
 READ_FIRST: Final = 4  # most who ask for one group of records read no further
-PAGE_BYTES: Final = 8_192  # large enough for records of megabytes, small enough for a commit of one order
 ROWS_AT_ONCE: Final = 4_096  # of five values: SQLite takes 32,766 in a statement
 READ_ONLY: Final = "?mode=ro"
-PRAGMAS: Final = ("PRAGMA synchronous=FULL", "PRAGMA cache_size=-65536", "PRAGMA wal_autocheckpoint=8000")
-
+TREE_PAGES: Final = 8  # that a commit changes whatever it holds: the ends of tables and of their indexes
 
 SUBMISSIONS_TABLE: Final = """
 CREATE TABLE IF NOT EXISTS submissions (
@@ -56,55 +50,6 @@ MARKS_TABLE: Final = """
 CREATE TABLE IF NOT EXISTS backup_marks (position INTEGER PRIMARY KEY, head BLOB, at_ns INTEGER)
 """
 """Stands empty in a ledger; a copy made by `adapters.stores.backup` says in it behind which record it was made."""
-
-
-def connect(address: str, max_age: float | None = None) -> SQLiteConnection:
-    """A connection with the settings that a journal needs, which keeps its statements; the library's keep one."""
-    try:
-        connection = sqlite3.connect(address, uri=True, check_same_thread=False, isolation_level=None)
-        connection.row_factory = sqlite3.Row
-        for pragma in PRAGMAS:
-            connection.execute(pragma)
-    except sqlite3.Error as problem:
-        raise InterfaceError(problem) from problem
-    return SQLiteConnection(connection, max_age=max_age)
-
-
-class JournalConnectionPool(SQLiteConnectionPool):
-    """A pool of such connections."""
-
-    def _create_connection(self) -> SQLiteConnection:
-        return connect(self.db_name, self.max_age)
-
-
-class JournalDatastore(SQLiteDatastore):
-    """A datastore on such connections."""
-
-    def __init__(self, db_name: str) -> None:
-        """Open a database by file name or `file:` address."""
-        super().__init__(db_name, originator_id_type="text")
-        self.pool.close()
-        self.pool = JournalConnectionPool(db_name=db_name)
-        self._writing = threading.Lock()
-        self._writer: SQLiteConnection | None = None
-
-    @contextmanager
-    def transaction(self, *, commit: bool) -> Iterator[SQLiteCursor]:
-        """A transaction: to read, on a connection of the pool; to write, always on the same one."""
-        if not commit:
-            with super().transaction(commit=False) as cursor:
-                yield cursor
-            return
-        with self._writing:
-            self._writer = self._writer or connect(self.pool.db_name)
-            with self._writer.transaction(commit=True) as cursor:
-                yield cursor
-
-    def close(self) -> None:
-        """Close all connections."""
-        if writer := getattr(self, "_writer", None):  # not where its making failed
-            writer.close()
-        super().close()
 
 
 class JournalRecorder(SQLiteApplicationRecorder):
@@ -136,7 +81,7 @@ class JournalRecorder(SQLiteApplicationRecorder):
             (self.events_table_name, 4, events), ("spans", 3, placed), ("submissions", 5, keys)
         ):  # fmt: skip
             for some in portions(rows):
-                c.execute(f"INSERT INTO {table} VALUES {values(len(some), width)}", flat(some))
+                c.execute(with_values(f"INSERT INTO {table} VALUES {{}}", len(some), width), flat(some))
         return positions
 
 
@@ -154,6 +99,7 @@ class SQLiteStore:
             prepare(path, writable=writable)
             self._datastore = JournalDatastore(str(path) if writable else f"{path.absolute().as_uri()}{READ_ONLY}")
             self._recorder = JournalRecorder(self._datastore)
+            self._checkpointer = Checkpointer(self._datastore)
             self._head_file = HeadFile(Path(f"{path}.head"))
             self._first = b""
             if writable:
@@ -182,6 +128,7 @@ class SQLiteStore:
         try:
             if self._lock:
                 self._lock.check()
+            self._checkpointer.expect(TREE_PAGES + len(keys) + sum(len(state) for _, state in entries) // PAGE_BYTES)
             self._recorder.insert_events(events, spans=spans, keys=keys)
         except (PersistenceError, sqlite3.Error) as problem:
             raise Refused(Code.COMMIT_FAILED, "position", after + 1, str(problem)) from problem
@@ -226,8 +173,7 @@ class SQLiteStore:
         found: list[Key] = []
         with coded(self.path), self._looking_up:
             for some in portions(names):
-                asked = WANTED.format(values(len(some), 2))
-                found += map(Key._make, self._lookups.execute(asked, flat(some)))
+                found += map(Key._make, self._lookups.execute(with_values(WANTED, len(some), 2), flat(some)))
         return {(key.actor, key.command_id): key for key in found}
 
     @contextmanager
@@ -269,6 +215,7 @@ class SQLiteStore:
 
     def close(self) -> None:
         """Close all connections and let the next writer in."""
+        self._checkpointer.close()
         self._head_file.close()
         self._lookups.close()
         self._datastore.close()
@@ -300,9 +247,9 @@ def portions(rows: Sequence[Any]) -> Iterator[Sequence[Any]]:
 
 
 @functools.lru_cache(maxsize=1024)
-def values(count: int, width: int) -> str:
-    """Placeholders of so many rows."""
-    return ",".join([f"({','.join('?' * width)})"] * count)
+def with_values(statement: str, count: int, width: int) -> str:
+    """A statement with placeholders for so many rows."""
+    return statement.format(",".join([f"({','.join('?' * width)})"] * count))
 
 
 def flat(rows: Sequence[Sequence[Any]]) -> list[Any]:

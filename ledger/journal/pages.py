@@ -22,7 +22,6 @@ from ledger.tables import Array, joined
 MAX_PAGE_FACTS: Final = 65_536
 SUBMISSION_NAMES: Final = (*(name for name, _ in SUBMISSION_FIELDS), *SUBMISSION_TEXTS)
 TEXT_DTYPE: Final = "S"
-FEW: Final = 16  # rows: more of them are made faster a column at a time
 
 Columns = tuple[tuple[str, str], ...]
 """Names and dtypes of the columns of a page, in order."""
@@ -127,13 +126,10 @@ def canonical(topic: str, seq: int, payload: bytes) -> bytes:
     return struct.pack("<B", len(topic)) + topic.encode() + struct.pack("<q", seq) + payload
 
 
-def submission_rows(submissions: Sequence[tuple[Any, ...]]) -> Array:
-    """Rows of a page of submissions from their values in order of the columns, texts encoded."""
-    columns = list(zip(*submissions, strict=True))
+def submission_rows(columns: Sequence[Any]) -> Array:
+    """Rows of a page of submissions from their columns in order, each a sequence, `at_ns` a number; texts encoded."""
     widths = [max(map(len, texts)) for texts in columns[-len(SUBMISSION_TEXTS) :]]
-    if len(submissions) < FEW:
-        return np.array(submissions, widened(*widths))
-    rows = np.zeros(len(submissions), widened(*widths))
+    rows = np.zeros(len(columns[0]), widened(*widths))
     for name, column in zip(rows.dtype.names, columns, strict=True):
         rows[name] = column
     return rows

@@ -181,10 +181,15 @@ texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=
 @given(st.lists(st.tuples(texts, texts, texts), min_size=1, max_size=12))
 def test_canonical_bytes_of_submissions_hold_texts_of_any_length(names: list[tuple[str, str, str]]) -> None:
     rows = submission_rows(
-        [
-            (seq, 10**18 + seq, 1, 1, 0, 1, bytes(32), *(text.encode() for text in texts))
-            for seq, texts in enumerate(names, start=1)
-        ]
+        list(
+            zip(
+                *(
+                    (seq, 10**18 + seq, 1, 1, 0, 1, bytes(32), *(text.encode() for text in texts))
+                    for seq, texts in enumerate(names, start=1)
+                ),
+                strict=True,
+            )
+        )
     )
     for seq, packed in sorted(canonical_rows(SUBMISSIONS, rows)):
         expected = b"\x0csubmission/1" + struct.pack("<qqqiiib", seq, seq, 10**18 + seq, 1, 1, 0, 1) + bytes(32)

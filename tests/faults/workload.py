@@ -26,7 +26,7 @@ from tests.ledger.scripts import random_orders, random_script
 from tests.stores.homes import copied
 from tests.stores.ledgers import filled
 from tests.stores.test_parties import REGISTER
-from tests.world import BUREAU
+from tests.world import BUREAU, OPERATOR
 
 Step = tuple[int, list[Submission]]
 """One commit: its time, and what is submitted in it."""
@@ -168,6 +168,20 @@ def fill_and_free(control: int, path: str, room: int) -> None:
     copied(inner, ledger)
 
 
+def write_long(control: int, path: str, calls: Sequence[str], commits: int = 100) -> None:
+    """Commit large batches of orders until one fails, at most so many: the log is moved into the file meanwhile."""
+    be_supervised(control, calls)
+    rng = np.random.Generator(np.random.PCG64(1))
+    with shuiquan.open(path, clock=Clock(START_NS), limits=Limits(free_bytes=0)) as exchange:
+        for number in range(commits):
+            try:
+                exchange.submit(random_orders(rng, 8_192, 60), command_id=f"long-{number}", **OPERATOR)
+            except Refused as refusal:
+                os.write(control, f'failed ["{refusal.code.name}"]\n'.encode())
+                return
+            os.write(control, f"acknowledged [{number}]\n".encode())
+
+
 def make(control: int, path: str, calls: Sequence[str]) -> None:
     """Make a ledger."""
     be_supervised(control, calls)
@@ -212,6 +226,7 @@ def ask(control: int, path: str) -> None:
 
 JOBS: Final[dict[str, Callable[..., None]]] = {
     "write": write,
+    "write_long": write_long,
     "follow": follow,
     "ask": ask,
     "make": make,

@@ -79,7 +79,7 @@ def submission_row() -> Any:
     """One row of a page of submissions."""
     texts = {"actor": "水利局-登记岗".encode(), "approver": b"", "command_id": b"import-1"}
     numbers = {"facts": 12, "commands": 11, "actor_number": 4, "role": 1, "content": SHA}
-    return submission_rows([(SEQ, AT_NS, *numbers.values(), *texts.values())])
+    return submission_rows([[value] for value in (SEQ, AT_NS, *numbers.values(), *texts.values())])
 
 
 def examples() -> Iterator[dict[str, Any]]:

@@ -54,7 +54,7 @@ def act(kind: type, /, **fields: Any) -> Any:
 
 
 X = {"actor": "x", "role": Role.OPERATOR}
-OPEN, MANY = act(S.OpenMarket), np.zeros(MAX_BATCH + 1, S.ORDER)
+OPEN, ONE, MANY = act(S.OpenMarket), np.zeros(1, S.ORDER), np.zeros(MAX_BATCH + 1, S.ORDER)
 HALF = S.Person(name=chr(0xD800))
 DENIED = (Code.WRONG_TYPE, Code.OUT_OF_RANGE, Code.NOT_AUTHORISED)
 MALFORMED: dict[str, tuple[tuple[Code, ...], Any, dict[str, Any]]] = {
@@ -76,6 +76,12 @@ MALFORMED: dict[str, tuple[tuple[Code, ...], Any, dict[str, Any]]] = {
     "a long actor": ((Code.OUT_OF_RANGE,), OPEN, X | {"actor": "x" * 65}),
     "an actor of half a letter": ((Code.OUT_OF_RANGE,), OPEN, X | {"actor": chr(0xD800)}),
     "an approver of two lines": ((Code.OUT_OF_RANGE,), OPEN, X | {"approver": "a\nb"}),
+    "a list for an actor": ((Code.WRONG_TYPE,), OPEN, X | {"actor": []}),
+    "a single order of a list": ((Code.WRONG_TYPE,), ONE, X | {"actor": []}),
+    "a single order approved by a list": ((Code.WRONG_TYPE,), ONE, X | {"approver": []}),
+    "a single order of a long actor": ((Code.OUT_OF_RANGE,), ONE, X | {"actor": "x" * 65}),
+    "a single order of a number for a role": (DENIED, ONE, X | {"role": int(Role.OPERATOR)}),
+    "a single order of the bureau": ((Code.NOT_AUTHORISED,), ONE, BUREAU),
     "no role": (DENIED, OPEN, X | {"role": 0}),
     "a word for a role": (DENIED, OPEN, X | {"role": "operator"}),
     "the wrong role": ((Code.NOT_AUTHORISED,), OPEN, X | {"role": Role.BUREAU}),
