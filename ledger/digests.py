@@ -20,7 +20,7 @@ def content_digest(submission: Submission) -> bytes:
     return digest_of(submission, packed)
 
 
-def digest_of(submission: Submission, packed: bytes | bytearray) -> bytes:
+def digest_of(submission: Submission, packed: bytes | memoryview) -> bytes:
     """The content digest of a submission whose content is packed already."""
     dtype = submission.content.dtype if isinstance(submission.content, np.ndarray) else None
     digest = begun(submission.role, submission.approver, submission.linked, dtype).copy()

@@ -112,7 +112,7 @@ def with_own_list(submission: Submission) -> Submission:
     return msgspec.structs.replace(submission, content=[*content])
 
 
-def copy_of(submission: Submission) -> tuple[Submission, bytes | Array, bytes | bytearray]:
+def copy_of(submission: Submission) -> tuple[Submission, bytes | Array, bytes | memoryview]:
     """A well-formed submission with rows that nobody else can change, those of a batch of orders, and all packed."""
     content: Any = submission.content
     if not isinstance(content, np.ndarray):

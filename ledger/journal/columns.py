@@ -60,13 +60,13 @@ def plan_of(dtype: Any) -> Plan:
     return Plan(tuple(moves), others, before, all(dtype.fields[name][1] == begin for name, begin in begins.items()))
 
 
-def encode_columns(rows: Array) -> bytes | bytearray:
-    """The columns of rows, one after the other, as the body of a page."""
+def encode_columns(rows: Array, room: int = 0) -> memoryview:
+    """The columns of rows, one after the other, as the body of a page, behind so many bytes of room (8 or a multiple)."""
     plan, count = plan_of(rows.dtype), len(rows)
     if count == 1 and plan.dense:  # as a command that comes alone leaves them
-        return rows.tobytes()[: plan.row_size]
-    rows = plain(rows)
-    body = bytearray(count * plan.row_size)
+        return memoryview(bytearray(room) + rows.tobytes()[: plan.row_size])
+    rows, buffer = plain(rows), np.empty(room + count * plan.row_size, np.uint8)
+    body = buffer[room:]
     gather = gather_many if count > MANY else gather_words
     for moves in plan.moves:
         size = moves.word.itemsize
@@ -74,7 +74,7 @@ def encode_columns(rows: Array) -> bytes | bytearray:
         gather(into, rows.view(moves.word).reshape(count, -1), moves.offsets, moves.begins * count // size)
     for name, begin in plan.others:
         np.frombuffer(body, rows.dtype[name], count, begin * count)[:] = rows[name]
-    return body
+    return buffer.data
 
 
 def fill_rows(dtype: Any, pages: Sequence[tuple[int, bytes | memoryview]]) -> Array:

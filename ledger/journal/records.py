@@ -9,7 +9,7 @@ Record 1 holds `ledger.opened`, which names the algorithm.
 import hashlib
 import struct
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 import msgspec
 import numpy as np
@@ -33,6 +33,7 @@ ALGORITHM: Final = "sha256"
 FORMAT: Final = 1
 GENESIS: Final = bytes(32)
 LENGTH: Final = struct.Struct("<I")
+ROOM: Final = 1_024  # more than any header takes, which names the columns of its topic
 
 
 class Header(msgspec.Struct, frozen=True, array_like=True):
@@ -117,13 +118,14 @@ class Draft(NamedTuple):
     facts: int
     at_ns: int
     columns: tuple[tuple[str, str], ...]
-    body: bytes | bytearray
+    body: memoryview  # behind ROOM for the header, so that nothing is copied to put that before it
 
 
 def draft_fact(stamped: Stamped) -> Draft:
     """The record of one rare fact."""
     seq, at_ns, fact = stamped
-    return Draft(TOPIC_OF[type(fact)], seq, seq, 1, at_ns, (), msgspec.msgpack.encode(fact))
+    body = memoryview(bytearray(ROOM) + msgspec.msgpack.encode(fact))
+    return Draft(TOPIC_OF[type(fact)], seq, seq, 1, at_ns, (), body)
 
 
 def draft_pages(topic: str, rows: Array, page_facts: int = MAX_PAGE_FACTS) -> Iterator[Draft]:
@@ -132,7 +134,7 @@ def draft_pages(topic: str, rows: Array, page_facts: int = MAX_PAGE_FACTS) -> It
     for at in range(0, len(rows), page_facts):
         part = rows[at : at + page_facts]
         seqs, at_ns = part["seq"], int(part["at_ns"][-1])
-        yield Draft(topic, int(seqs[0]), int(seqs[-1]), len(part), at_ns, columns, encode_columns(part))
+        yield Draft(topic, int(seqs[0]), int(seqs[-1]), len(part), at_ns, columns, encode_columns(part, ROOM))
 
 
 def chain(drafts: Iterable[Draft], previous: bytes, policy: int) -> Iterator[tuple[str, bytes, bytes]]:
@@ -150,7 +152,9 @@ def chain(drafts: Iterable[Draft], previous: bytes, policy: int) -> Iterator[tup
             draft.columns,
         )
         packed = msgspec.msgpack.encode(header)
-        state = b"".join((LENGTH.pack(len(packed)), packed, draft.body))
+        begin = ROOM - LENGTH.size - len(packed)
+        draft.body[begin:ROOM] = LENGTH.pack(len(packed)) + packed
+        state = cast("bytes", draft.body[begin:])  # whoever stores it only reads it
         previous = hashlib.sha256(state).digest()
         yield draft.topic, state, previous
 
