@@ -240,6 +240,8 @@ class Pipeline:
                 raise Refused(Code.DISK_NEARLY_FULL, "free_bytes", free, f"at least {self._limits.free_bytes}")
             decided = self._writer.decide(together([request.intake for request in requests]), self._clock())
             self._decided()
+            if self._recording.locked():  # what must be done before writing is done while the commit before is written
+                self._writer.chain(decided)
         except Refused as refusal:
             return refusal
         except Exception as failure:  # noqa: BLE001 - whatever it is, callers must hear of it

@@ -1,9 +1,11 @@
 """The writer: decide, record, acknowledge. The one path by which a ledger changes."""
 
 import hashlib
+import threading
 import uuid
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import msgspec
 import numpy as np
@@ -18,7 +20,7 @@ from ledger.journal.records import GENESIS, Draft, chain
 from ledger.journal.store import Key, Store
 from ledger.policy import Policy
 from ledger.replay import Progress, fold
-from ledger.segments import drafts
+from ledger.segments import Segment, drafts
 from ledger.snapshot import Snapshot
 from ledger.state import State
 from ledger.submissions import Content, Submission
@@ -31,13 +33,14 @@ Known = Key | tuple[Key, Answer]
 """A submission that is recorded, or one that is decided and on its way, with its answer."""
 
 
-class Decided(NamedTuple):
-    """What one commit will hold: answers for its submissions, records, the policy in force, and new submissions."""
+class Decided(msgspec.Struct, eq=False):
+    """What one commit will hold: answers for its submissions, facts, the policy in force, and new submissions."""
 
     answers: list[Answer | Refused]
-    drafts: list[Draft]
+    segments: list[Segment]
     policy: int
     new: dict[Name, tuple[Key, Answer]]
+    records: list[tuple[Draft, bytes, bytes]] | None = None  # each with its bytes and hash, once they are chained
 
 
 class Writer:
@@ -54,7 +57,9 @@ class Writer:
         self._seal = seal
         self._page_facts = page_facts
         self._decider = Decider(self.state)
-        self._head = GENESIS
+        self._head = self._chained = GENESIS  # the hash of the last record that is durable, and of the last there is
+        self._unchained: deque[Decided] = deque()
+        self._chaining = threading.Lock()
         self._pending: list[dict[Name, tuple[Key, Answer]]] = []  # by commit, what is decided and not yet durable
         self._closed: Refused | None = None
         self._failed: Refused | None = None  # by a commit: nothing that was decided later may be recorded
@@ -73,6 +78,7 @@ class Writer:
             self.state.restore(start.state)
             self.position, self._head = start.position, start.digest
         self.position, self._head = fold(self.state, self._store, progress, self.position, self._head)
+        self._chained = self._head
 
     def snapshot(self) -> Snapshot:
         """The state behind the last record, while nothing is decided or recorded. Raises Refused when it is closed."""
@@ -109,6 +115,19 @@ class Writer:
         except BaseException as failure:
             raise self.fail(failure) from failure
 
+    def chain(self, decided: Decided) -> list[tuple[Draft, bytes, bytes]]:
+        """The records of what was decided, made after those of all that was decided before, if they are not there yet.
+
+        `record` does it. Who has to wait until the commit before is written may do it meanwhile.
+        """
+        with self._chaining:
+            while decided.records is None:
+                commit = self._unchained.popleft()
+                commit.records = list(chain(drafts(commit.segments, self._page_facts), self._chained, commit.policy))
+                if commit.records:
+                    self._chained = commit.records[-1][2]
+        return decided.records
+
     def record(self, decided: Decided) -> None:
         """Make what was decided durable, in the order in which it was decided.
 
@@ -117,16 +136,16 @@ class Writer:
         if self._failed:
             raise self._failed
         try:
-            chained = list(chain(decided.drafts, self._head, decided.policy))
-            if chained:
-                entries = [(topic, state) for topic, state, _ in chained]
-                spans = [(draft.first_seq, draft.last_seq) for draft in decided.drafts]
+            records = self.chain(decided)
+            if records:
+                entries = [(draft.topic, state) for draft, state, _ in records]
+                spans = [(draft.first_seq, draft.last_seq) for draft, _, _ in records]
                 self._store.append(self.position, entries, spans, [key for key, _ in decided.new.values()])
         except BaseException as failure:
             self._failed = self.fail(failure)
             raise self._failed from failure
-        if chained:
-            self.position, self._head = self.position + len(chained), chained[-1][2]
+        if records:
+            self.position, self._head = self.position + len(records), records[-1][2]
         del self._pending[0]
 
     def close(self) -> None:
@@ -207,7 +226,9 @@ class Writer:
     def _taken(self, answers: list[Answer | Refused]) -> Decided:
         """What was decided, as the commit that it becomes."""
         policy = self.state.policy.version if self.state.policy else 0
-        return Decided(answers, list(drafts(self._decider.take(), self._page_facts)), policy, self._pending[-1])
+        decided = Decided(answers, self._decider.take(), policy, self._pending[-1])
+        self._unchained.append(decided)
+        return decided
 
 
 def fit_together(names: Sequence[Name], orders: Sequence[Any], known: Iterable[Name]) -> list[bool]:

@@ -61,7 +61,7 @@ def plan_of(dtype: Any) -> Plan:
 
 
 def encode_columns(rows: Array, room: int = 0) -> memoryview:
-    """The columns of rows, one after the other, as the body of a page, behind so many bytes of room (8 or a multiple)."""
+    """The columns of rows, one after the other, as the body of a page, behind so many bytes (of 8) for a header."""
     plan, count = plan_of(rows.dtype), len(rows)
     if count == 1 and plan.dense:  # as a command that comes alone leaves them
         return memoryview(bytearray(room) + rows.tobytes()[: plan.row_size])

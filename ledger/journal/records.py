@@ -137,8 +137,8 @@ def draft_pages(topic: str, rows: Array, page_facts: int = MAX_PAGE_FACTS) -> It
         yield Draft(topic, int(seqs[0]), int(seqs[-1]), len(part), at_ns, columns, encode_columns(part, ROOM))
 
 
-def chain(drafts: Iterable[Draft], previous: bytes, policy: int) -> Iterator[tuple[str, bytes, bytes]]:
-    """Topic, bytes and hash of each record, each holding the hash of the one before."""
+def chain(drafts: Iterable[Draft], previous: bytes, policy: int) -> Iterator[tuple[Draft, bytes, bytes]]:
+    """Each record with its bytes and its hash, which the next one holds."""
     for draft in drafts:
         header = Header(
             FORMAT,
@@ -156,7 +156,7 @@ def chain(drafts: Iterable[Draft], previous: bytes, policy: int) -> Iterator[tup
         draft.body[begin:ROOM] = LENGTH.pack(len(packed)) + packed
         state = cast("bytes", draft.body[begin:])  # whoever stores it only reads it
         previous = hashlib.sha256(state).digest()
-        yield draft.topic, state, previous
+        yield draft, state, previous
 
 
 def parse(position: int, state: bytes, versions: Versions = VERSIONS) -> Record:

@@ -95,7 +95,7 @@ def examples() -> Iterator[dict[str, Any]]:
 
 def chained(drafts: Any) -> Iterator[bytes]:
     """The bytes of these records at the beginning of a chain."""
-    return (state for _, state, _ in chain(drafts, GENESIS, POLICY))
+    return (bytes(state) for _, state, _ in chain(drafts, GENESIS, POLICY))
 
 
 def line(topic: str, canonical: bytes, record: bytes, fields: dict[str, Any]) -> dict[str, Any]:

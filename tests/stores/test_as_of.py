@@ -91,7 +91,7 @@ class Joined:
     def __init__(self, store: Store) -> None:
         drafts = (draft for group in groups_after(store, 0) for draft in joined_drafts(group))
         stored = enumerate(chain(drafts, GENESIS, 1), start=1)
-        self.kept = [Entry(position, topic, state) for position, (topic, state, _) in stored]
+        self.kept = [Entry(position, draft.topic, bytes(state)) for position, (draft, state, _) in stored]
 
     def entries(self, after: int = 0) -> Iterator[Entry]:
         """The records behind a position."""
