@@ -314,18 +314,18 @@ def decide_run(
     """Decide submissions of orders from `at` on, whose own fact is numbered already; returns where the run stopped.
 
     It goes on to the next one, whose fact takes a number before its orders, unless something must expire first. `run`
-    and `made` are int64 (submissions, 4) and (submissions, 5).
+    and `made` are int64 (4, submissions) and (submissions, 5).
     """
     while True:
-        actor, begin = run[at, ACTOR], run[at, FIRST]
-        market.actor[actor]["party"] = run[at, PARTY]
-        decide_orders(books, tape, accounts, market, journal, orders, begin, begin + run[at, ORDERS], actor)
+        actor, begin = run[ACTOR, at], run[FIRST, at]
+        market.actor[actor]["party"] = run[PARTY, at]
+        decide_orders(books, tape, accounts, market, journal, orders, begin, begin + run[ORDERS, at], actor)
         made[at, FACTS] = journal.clock[NEXT_SEQ] - made[at, SEQ]
         made[at, ORDERS_END] = journal.counts[N_ORDERS]
         made[at, TRADES_END] = journal.counts[N_TRADES]
         made[at, REMOVALS_END] = journal.counts[N_REMOVALS]
         at += 1
-        if at == len(run) or journal.clock[NEXT_EXPIRY] <= journal.clock[AT_NS]:
+        if at == len(made) or journal.clock[NEXT_EXPIRY] <= journal.clock[AT_NS]:
             return at
         made[at, SEQ] = journal.clock[NEXT_SEQ]
         journal.clock[NEXT_SEQ] += 1

@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Sequence
-from itertools import repeat
+from itertools import accumulate, repeat
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
@@ -13,7 +13,7 @@ from ledger.acts import ACTS, founding_facts
 from ledger.answers import Answer, Pages, make_answer, pages_of
 from ledger.codes import Code, Refused
 from ledger.commands import Command, Role
-from ledger.decide import ACTOR, FIRST, ORDERS, PARTY, SEQ, decide_orders, decide_run, refuse_orders
+from ledger.decide import ACTOR, FIRST, SEQ, decide_orders, decide_run, refuse_orders
 from ledger.expiry import expire, roll_sessions, withdraw_orders_of
 from ledger.fold import apply_fact, ensure_holdings_of
 from ledger.journal.pages import submission_rows
@@ -27,7 +27,6 @@ from ledger.tables import AT_NS, NEXT_SEQ, Array, copied, plain
 from matching.compiled import Entry
 from matching.types import Status
 
-DIGEST: Final = np.dtype("V32")
 TEXTS: Final = tuple(map(attrgetter, rows.SUBMISSION_TEXTS))
 
 
@@ -44,9 +43,9 @@ class Submitted(NamedTuple):
         """Their facts."""
         run = self.run
         commands, roles = [len(submission.content) for submission in run], [submission.role for submission in run]
-        contents = np.frombuffer(b"".join(self.digests), DIGEST)
         names = [[text(submission).encode() for submission in run] for text in TEXTS]
-        return submission_rows([self.seqs, at_ns, self.facts, commands, self.actors, roles, contents, *names])
+        times = [at_ns] * len(run)
+        return submission_rows([self.seqs, times, self.facts, commands, self.actors, roles, self.digests, *names])
 
 
 class Decider:
@@ -107,20 +106,20 @@ class Decider:
         answers: list[Answer] = []
         while (at := len(answers)) < len(run):
             start = len(self.segments)
-            made[at, SEQ] = self.open_submission(run[at], digests[at], int(table[at, ACTOR]))
+            made[at, SEQ] = self.open_submission(run[at], digests[at], int(table[ACTOR, at]))
             roll_sessions(state)
             expire(state, int(made[at, SEQ]), self.emit)
-            state.reserve(orders=len(orders) - int(table[at, FIRST]))
+            state.reserve(orders=len(orders) - int(table[FIRST, at]))
             tables = (state.books, state.tape, state.accounts, state.market, state.journal)
             done = self._decide_run(tables, orders, table, made, at)
             seqs, counts, *ends = made[at:done].T.tolist()
             if self._submitted:
-                self._submitted = Submitted(run[at:done], digests[at:done], table[at:done, ACTOR], seqs, counts)
+                self._submitted = Submitted(run[at:done], digests[at:done], table[ACTOR, at:done], seqs, counts)
             else:  # something expired before, so that the first is in a segment already
                 self.segments[start].submissions["facts"][0] = counts[0]  # type: ignore[index]
                 rest = slice(at + 1, done)
                 if run[rest]:
-                    self._submitted = Submitted(run[rest], digests[rest], table[rest, ACTOR], seqs[1:], counts[1:])
+                    self._submitted = Submitted(run[rest], digests[rest], table[ACTOR, rest], seqs[1:], counts[1:])
             self.cut()
             answers += answers_of(seqs, counts, ends, pages_of(self.segments[-1]), state.at_ns)
             if len(self.segments) > start + 1:
@@ -131,11 +130,9 @@ class Decider:
         """What the compiled loop is told of each submission of a run; new actors get numbers."""
         names = [(submission.actor, submission.role) for submission in run]
         numbers = {name: (know_actor(self.state, *name), party_of(self.state, *name)) for name in dict.fromkeys(names)}
-        table = np.empty((len(run), 4), np.int64)
-        table[:, [ACTOR, PARTY]] = [numbers[name] for name in names]
-        table[:, ORDERS] = [len(submission.content) for submission in run]
-        table[:, FIRST] = table[:, ORDERS].cumsum() - table[:, ORDERS]
-        return table
+        actors, parties = zip(*[numbers[name] for name in names], strict=True)
+        orders = [len(submission.content) for submission in run]
+        return np.array([actors, parties, [*accumulate(orders[:-1], initial=0)], orders])
 
     def take(self) -> list[Segment]:
         """The facts of the commit, which ends here."""

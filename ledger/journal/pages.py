@@ -127,8 +127,10 @@ def canonical(topic: str, seq: int, payload: bytes) -> bytes:
 
 
 def submission_rows(columns: Sequence[Any]) -> Array:
-    """Rows of a page of submissions from their columns in order, each a sequence, `at_ns` a number; texts encoded."""
+    """Rows of a page of submissions from their columns in order, texts encoded."""
     widths = [max(map(len, texts)) for texts in columns[-len(SUBMISSION_TEXTS) :]]
+    if len(columns[0]) == 1:  # as tasks give them
+        return np.array([tuple(column[0] for column in columns)], widened(*widths))
     rows = np.zeros(len(columns[0]), widened(*widths))
     for name, column in zip(rows.dtype.names, columns, strict=True):
         rows[name] = column
