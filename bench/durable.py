@@ -4,6 +4,9 @@ Plain: one batch is submitted and awaited before the next. Pipelined: all batche
 one is decided while another is written; two may share a commit. A second ledger gets the same batches and therefore
 makes the same facts. Raw and stock write what the ledger stored. Measured by the clock on the wall.
 
+A turn is long enough that each log gets so long that its pages are moved into the file: raw does it within a commit, as
+SQLite does, the ledger beside its commits.
+
 The parts of the plain path are done once more, each alone (`bench.parts`). Deciding is what then remains: checks of
 form, accounts, escrow, settlement and matching, answers, and the threads.
 """

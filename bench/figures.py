@@ -22,7 +22,7 @@ class Size(NamedTuple):
     turns: int = 7
     rights: int = 4_000  # of as many holders
     batch: int = 8_192
-    batches: int = 30  # a turn
+    batches: int = 60  # a turn: so many that the log is moved into the file at least once
     row_batches: int = 3  # of them, also written a row a fact
     server_batches: int = 12  # a turn on PostgreSQL
     tasks: int = 1_000

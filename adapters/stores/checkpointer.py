@@ -33,8 +33,8 @@ class Checkpointer:
     def expect(self, pages: int) -> None:
         """Before a commit of at most so many pages: start to move those of former ones if they are enough.
 
-        Raises sqlite3.Error when moving has failed: what a disk has lost then is still in the log, until that begins
-        anew, so nothing more may be written (SQLite itself would go on).
+        Raises sqlite3.Error when moving has failed. All of it is still in the log, but a disk that fails is written on
+        no more (SQLite itself would go on in silence).
         """
         if self._moving and self._moving.done():
             moved, self._moving = self._moving, None

@@ -51,7 +51,7 @@ def test_a_ledger_whose_log_cannot_be_moved_takes_no_more_and_has_lost_nothing(
     act = moves(fails(at, tuple(names), errno.EIO, for_good=False))
     run = Run(server, act, str(path), name="write_long", path=str(path), calls=FILE_CALLS)
     assert run.finish() == 0
-    assert run.words("failed") == [[Code.COMMIT_FAILED.name]], "the log began anew over what a disk had lost"
+    assert run.words("failed") == [[Code.COMMIT_FAILED.name]], "a writer went on on a disk that fails"
     check_all_there(path, len(run.words("acknowledged")))
 
 
