@@ -41,7 +41,7 @@ def test_a_writer_killed_while_it_makes_a_ledger_leaves_a_whole_one_or_none(serv
     watched = tmp_path / "watched.db"
     run = Run(server, about=str(watched), name="make", path=str(watched), calls=FILE_CALLS)
     assert run.finish() == 0
-    for at in range(0, len(run.calls), 2):
+    for at in range(0, len(run.calls), 4):
         path = tmp_path / f"ledger-{at}.db"
         assert Run(server, kills(at), str(path), name="make", path=str(path), calls=FILE_CALLS).finish() < 0
         check_made(path, tmp_path / f"other-{at}.db")

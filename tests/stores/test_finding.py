@@ -99,8 +99,8 @@ def questions(told: list[Told], seed: int) -> Iterator[dict[str, Any]]:
     for name in ("holder", "right", "meter"):
         yield from ({name: value} for value in choices[name])
     for name in ("order", "from_ns", "to_ns", "after_seq"):
-        yield from ({name: value} for value in rng.choice(choices[name], 12).tolist())
-    for _ in range(60):
+        yield from ({name: value} for value in rng.choice(choices[name], 8).tolist())
+    for _ in range(36):
         yield {str(name): rng.choice(choices[name]).item() for name in rng.choice(list(choices), rng.integers(2, 5))}
     yield {}
 
