@@ -17,7 +17,7 @@ test: $(FULL) ## run the whole test suite, the linters and the type checker
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 campaign: $(FULL) ## long randomised campaigns: crashes, books, whole-ledger properties
-	$(BIN)/python -m pytest -m campaign --hypothesis-profile=campaign
+	$(BIN)/python -m pytest -m campaign --hypothesis-profile=campaign -n 2 --dist worksteal
 
 soak: $(FULL) ## millions of facts with a constant live state: a table of facts, live orders and memory
 	$(BIN)/python -m tests.soak
