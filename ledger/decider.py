@@ -116,7 +116,7 @@ class Decider:
             if self._submitted:
                 self._submitted = Submitted(run[at:done], digests[at:done], table[ACTOR, at:done], seqs, counts)
             else:  # something expired before, so that the first is in a segment already
-                self.segments[start].submissions["facts"][0] = counts[0]  # type: ignore[index]
+                self.close_submission(start, counts[0])
                 rest = slice(at + 1, done)
                 if run[rest]:
                     self._submitted = Submitted(run[rest], digests[rest], table[ACTOR, rest], seqs[1:], counts[1:])

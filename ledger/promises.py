@@ -44,9 +44,8 @@ def call_in(loop: asyncio.AbstractEventLoop, call: Callable[..., None], *argumen
 def settle_each(promises: Sequence[asyncio.Future[Any]], outcomes: Sequence[Any] | Refused) -> None:
     """Settle futures of an event loop, in the loop, each with its outcome or all with a refusal."""
     for promise, outcome in zip(promises, repeat(outcomes) if isinstance(outcomes, Refused) else outcomes):  # noqa: B905
-        if promise.done():  # its task was cancelled
-            continue
-        settle(promise, outcome)
+        if not promise.done():  # its task may be cancelled
+            settle(promise, outcome)
 
 
 def settle(promise: Any, outcome: Any) -> None:
