@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Sequence
-from itertools import accumulate, repeat
+from itertools import repeat
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
@@ -13,7 +13,7 @@ from ledger.acts import ACTS, founding_facts
 from ledger.answers import Answer, Pages, make_answer, pages_of
 from ledger.codes import Code, Refused
 from ledger.commands import Command, Role
-from ledger.decide import ACTOR, FIRST, SEQ, decide_orders, decide_run, refuse_orders
+from ledger.decide import ACTOR, FIRST, ORDERS, PARTY, SEQ, decide_orders, decide_run, refuse_orders
 from ledger.expiry import expire, roll_sessions, withdraw_orders_of
 from ledger.fold import apply_fact, ensure_holdings_of
 from ledger.journal.pages import submission_rows
@@ -69,7 +69,8 @@ class Decider:
     def decide(self, submission: Submission, digest: bytes, now_ns: int) -> Answer:
         """Decide one well-formed submission, of this content digest, at max(last, `now_ns`) (K2); returns its facts."""
         if are_orders(submission):
-            return self.decide_orders([submission], [digest], [submission.content], now_ns)[0]
+            orders: Any = submission.content
+            return self.decide_orders([submission], [digest], [len(orders)], plain(orders), now_ns)[0]
         state = self.state
         state.journal.clock[AT_NS] = max(state.at_ns, now_ns)
         first_seq = state.next_seq
@@ -92,16 +93,16 @@ class Decider:
         return make_answer(first_seq, state.next_seq - 1, state.at_ns, self.segments[start:])
 
     def decide_orders(
-        self, run: Sequence[Submission], digests: Sequence[bytes], parts: Sequence[Any], now_ns: int
+        self, run: Sequence[Submission], digests: Sequence[bytes], sizes: Sequence[int], orders: Array, now_ns: int
     ) -> list[Answer]:
-        """Decide batches of orders, with their content digests and rows, one after the other, all at one time.
+        """Decide batches of so many of these orders, with their content digests, one after the other, all at one time.
 
         The same facts as `decide` gives one by one, in one compiled call: it stops where an order of the run itself
         has run out before the next submission begins.
         """
         state = self.state
         state.journal.clock[AT_NS] = max(state.at_ns, now_ns)
-        orders, table = joined_orders(parts), self.number_run(run)
+        table = self.number_run(run, sizes)
         made = np.zeros((len(run), 5), np.int64)
         answers: list[Answer] = []
         while (at := len(answers)) < len(run):
@@ -126,13 +127,15 @@ class Decider:
                 answers[at] = whole(answers[at], self.segments[start:-1])
         return answers
 
-    def number_run(self, run: Sequence[Submission]) -> Array:
+    def number_run(self, run: Sequence[Submission], sizes: Sequence[int]) -> Array:
         """What the compiled loop is told of each submission of a run; new actors get numbers."""
         names = [(submission.actor, submission.role) for submission in run]
         numbers = {name: (know_actor(self.state, *name), party_of(self.state, *name)) for name in dict.fromkeys(names)}
-        actors, parties = zip(*[numbers[name] for name in names], strict=True)
-        orders = [len(submission.content) for submission in run]
-        return np.array([actors, parties, [*accumulate(orders[:-1], initial=0)], orders])
+        table = np.empty((4, len(run)), np.int64)
+        table[ACTOR], table[PARTY] = zip(*[numbers[name] for name in names], strict=True)
+        table[ORDERS] = sizes
+        table[FIRST] = table[ORDERS].cumsum() - table[ORDERS]
+        return table
 
     def take(self) -> list[Segment]:
         """The facts of the commit, which ends here."""
@@ -259,13 +262,6 @@ def know_actor(state: State, name: str, role: Role) -> int:
 def party_of(state: State, name: str, role: Role) -> int:
     """The holder as whom alone an actor may act, -1 for any, -2 for none."""
     return state.numbers.get(("party", name), -2) if role == Role.HOLDER else -1
-
-
-def joined_orders(parts: Sequence[Any]) -> Array:
-    """The rows of several batches of orders in one array."""
-    if len(parts) == 1 and isinstance(parts[0], np.ndarray):
-        return plain(parts[0])
-    return np.frombuffer(bytearray().join(parts), rows.ORDER)  # faster than joining many small arrays
 
 
 def answers_of(

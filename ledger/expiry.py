@@ -28,22 +28,22 @@ def roll_sessions(state: State) -> None:
     policy = state.policy
     if policy is None:
         return
-    zone = policy.zone
-    day = local_day(state.at_ns // (QUARTER_S * NS), zone)
-    if day.toordinal() == state.session_day:
+    day = local_day(state.at_ns // (QUARTER_S * NS), policy.time_zone)
+    if day == state.session_day:
         return
-    state.session_day = day.toordinal()
+    state.session_day = day
+    local = date.fromordinal(day).isoformat()
     for fact in state.instruments:
         opens, closes = fact.session
         row = state.market.instrument[fact.instrument]
-        row["opens_at_ns"] = time_ns(f"{day.isoformat()}T{opens}", zone)
-        row["closes_at_ns"] = time_ns(f"{day.isoformat()}T{closes}", zone)
+        row["opens_at_ns"] = time_ns(f"{local}T{opens}", policy.zone)
+        row["closes_at_ns"] = time_ns(f"{local}T{closes}", policy.zone)
 
 
 @functools.lru_cache(maxsize=16)
-def local_day(quarter: int, zone: ZoneInfo) -> date:
-    """The local day of a quarter of an hour since the epoch: today no zone's day begins within one."""
-    return datetime.fromtimestamp(quarter * QUARTER_S, UTC).astimezone(zone).date()
+def local_day(quarter: int, time_zone: str) -> int:
+    """The local day (ordinal) of a quarter of an hour since the epoch: today no zone's day begins within one."""
+    return datetime.fromtimestamp(quarter * QUARTER_S, UTC).astimezone(ZoneInfo(time_zone)).toordinal()
 
 
 def expire(state: State, cause: int, emit: Emit) -> None:

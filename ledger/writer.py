@@ -5,7 +5,7 @@ import threading
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, cast
+from typing import cast
 
 import msgspec
 import numpy as np
@@ -29,8 +29,11 @@ from ledger.tables import AT_NS
 Name = tuple[str, str]
 """Actor and command id, under which a submission may be repeated (contract K1)."""
 
-Known = Key | tuple[Key, Answer]
-"""A submission that is recorded, or one that is decided and on its way, with its answer."""
+Coming = tuple[bytes, Answer]
+"""A submission that is decided and on its way: its content digest and its answer."""
+
+Known = Key | Coming
+"""A submission that was there before."""
 
 
 class Decided(msgspec.Struct, eq=False):
@@ -39,7 +42,7 @@ class Decided(msgspec.Struct, eq=False):
     answers: list[Answer | Refused]
     segments: list[Segment]
     policy: int
-    new: dict[Name, tuple[Key, Answer]]
+    new: dict[Name, Coming]
     records: list[tuple[Draft, bytes, bytes]] | None = None  # each with its bytes and hash, once they are chained
 
 
@@ -60,7 +63,7 @@ class Writer:
         self._head = self._chained = GENESIS  # the hash of the last record that is durable, and of the last there is
         self._unchained: deque[Decided] = deque()
         self._chaining = threading.Lock()
-        self._pending: list[dict[Name, tuple[Key, Answer]]] = []  # by commit, what is decided and not yet durable
+        self._pending: list[dict[Name, Coming]] = []  # by commit, what is decided and not yet durable
         self._closed: Refused | None = None
         self._failed: Refused | None = None  # by a commit: nothing that was decided later may be recorded
 
@@ -140,7 +143,7 @@ class Writer:
             if records:
                 entries = [(draft.topic, state) for draft, state, _ in records]
                 spans = [(draft.first_seq, draft.last_seq) for draft, _, _ in records]
-                self._store.append(self.position, entries, spans, [key for key, _ in decided.new.values()])
+                self._store.append(self.position, entries, spans, keys_of(decided.new))
         except BaseException as failure:
             self._failed = self.fail(failure)
             raise self._failed from failure
@@ -159,18 +162,20 @@ class Writer:
 
     def _answers(self, intake: Intake, now_ns: int) -> list[Answer | Refused]:
         """An answer or a refusal for each; neighbouring batches of orders go together."""
-        submissions, digests, orders = intake.submissions, intake.digests, intake.orders
+        submissions, digests, counts, begin = intake.submissions, intake.digests, intake.rows, 0
         names = [(submission.actor, submission.command_id) for submission in submissions]
         known = self._known(names, digests)
-        fits = fit_together(names, orders, known)
+        fits = fit_together(names, counts, known)
         answers: list[Answer | Refused] = []
         while (at := len(answers)) < len(submissions):
             end = fits.index(False, at)
             if end == at:
                 answers.append(self._alone(submissions[at], digests[at], known, now_ns))
+                begin += counts[at]
                 continue
-            run, theirs = submissions[at:end], cast("list[bytes]", digests[at:end])
-            decided = self._decider.decide_orders(run, theirs, orders[at:end], now_ns)
+            run, theirs, some = submissions[at:end], cast("list[bytes]", digests[at:end]), counts[at:end]
+            orders = intake.orders[begin : (begin := begin + sum(some))]
+            decided = self._decider.decide_orders(run, theirs, some, orders, now_ns)
             self._pend(names[at:end], theirs, decided)
             answers += decided
         return answers
@@ -185,7 +190,7 @@ class Writer:
         before = self._pending[-1].get(name) or known.get(name)
         try:
             if before is not None:
-                check_repeat(submission, before if isinstance(before, Key) else before[0], digest)
+                check_repeat(submission, before, digest)
             elif not isinstance(submission.content, np.ndarray):
                 check_fork(submission, self._store)
                 submission = msgspec.structs.replace(submission, content=self._seal(submission.content))
@@ -211,10 +216,7 @@ class Writer:
 
     def _pend(self, names: Sequence[Name], digests: Sequence[bytes], answers: Sequence[Answer]) -> None:
         """Remember decided submissions by their keys until they are durable."""
-        actors, command_ids = zip(*names, strict=True)
-        first_seqs, last_seqs = [answer.first_seq for answer in answers], [answer.last_seq for answer in answers]
-        keys = map(Key._make, zip(actors, command_ids, digests, first_seqs, last_seqs, strict=True))
-        self._pending[-1].update(zip(names, zip(keys, answers, strict=True), strict=True))
+        self._pending[-1].update(zip(names, zip(digests, answers, strict=True), strict=True))
 
     def answer(self, actor: str, command_id: str) -> Answer | None:
         """What a recorded submission was answered, from its facts; None where there was none."""
@@ -231,14 +233,23 @@ class Writer:
         return decided
 
 
-def fit_together(names: Sequence[Name], orders: Sequence[Any], known: Iterable[Name]) -> list[bool]:
+def fit_together(names: Sequence[Name], rows: Sequence[int], known: Iterable[Name]) -> list[bool]:
     """Which are new batches of orders, which can be decided together with their neighbours; False at the end."""
     fits, seen = [], set(known)
-    for name, rows in zip(names, orders, strict=True):
-        fits.append(len(rows) > 0 and name not in seen)
+    for name, count in zip(names, rows, strict=True):
+        fits.append(count > 0 and name not in seen)
         if fits[-1]:
             seen.add(name)
     return [*fits, False]
+
+
+def keys_of(new: dict[Name, Coming]) -> list[Key]:
+    """The keys of new submissions."""
+    if not new:
+        return []
+    (actors, command_ids), (contents, answers) = zip(*new, strict=True), zip(*new.values(), strict=True)
+    first_seqs, last_seqs = [answer.first_seq for answer in answers], [answer.last_seq for answer in answers]
+    return [*map(Key._make, zip(actors, command_ids, contents, first_seqs, last_seqs, strict=True))]
 
 
 def policy_digest(policy: Policy) -> bytes:
@@ -246,7 +257,8 @@ def policy_digest(policy: Policy) -> bytes:
     return hashlib.sha256(msgspec.msgpack.encode(policy)).digest()
 
 
-def check_repeat(submission: Submission, known: Key, digest: bytes) -> None:
+def check_repeat(submission: Submission, known: Known, digest: bytes) -> None:
     """Raise Refused (COMMAND_ID_REUSED) when a known command id comes with other content."""
-    if known.content != digest:
-        raise Refused(Code.COMMAND_ID_REUSED, "command_id", submission.command_id, f"used at seq {known.first_seq}")
+    content, first_seq = (known.content, known.first_seq) if isinstance(known, Key) else (known[0], known[1].first_seq)
+    if content != digest:
+        raise Refused(Code.COMMAND_ID_REUSED, "command_id", submission.command_id, f"used at seq {first_seq}")
