@@ -4,30 +4,39 @@ Tasks go on: each submits one order, awaits it, and submits its next, whatever t
 tasks submit one order each, and the next thousand begin when all of them have their answers. The baseline is asyncio
 itself: tasks that go on, each awaiting a future that a thread settles, with nothing behind it.
 
+Each on the loop that asyncio has and on uvloop, which is asyncio with a compiled loop, in turns.
+
 Alone: one task submits an order, awaits it, submits the next. The baseline is a durable transaction of the very
 records that those orders left, one by one, raw. Both are shown by their medians and the time that 99 % stay below.
 """
 
 import asyncio
 import gc
+import itertools
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from functools import partial
+from importlib import util
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
 from bench.baselines import RawSQLite, cut, stored
-from bench.figures import MS, PER_S, Found, Scene, Size, Turns, timed
+from bench.figures import MS, PER_S, Figure, Found, Scene, Size, Turns, timed
 from bench.world import OPERATOR, live_flow, open_world
 from shuiquan.exchange import Exchange
 
 NAME: Final = "awaiting"
 TITLE: Final = "Orders that are each awaited, SQLite, fsync on every commit"
+OWN: Final = ""  # the loop that asyncio has, without a name in the tables
+SELDOM: Final = 20_000  # objects made until the collector looks at the young ones, as in `shuiquan serve`
 LEFT_OUT: Final = "drawing the orders; the raw commits leave out spans of seq and keys of submissions"
+Run = Callable[[Coroutine[Any, Any, Any]], Any]
+"""What runs a coroutine on a loop of its own, as `asyncio.run` does."""
 
 
 async def in_tasks(exchange: Exchange, orders: Any, name: str, tasks: int) -> None:
@@ -107,58 +116,89 @@ async def one_by_one(exchange: Exchange, orders: Any, name: str) -> tuple[list[f
 
 @contextmanager
 def frozen() -> Iterator[None]:
-    """While the block runs the collector of garbage leaves alone what there is now, as in `shuiquan serve`."""
+    """While the block runs the collector of garbage looks as little at the ledger as in `shuiquan serve`."""
+    before = gc.get_threshold()
     gc.collect()
     gc.freeze()
+    gc.set_threshold(SELDOM)
     try:
         yield
     finally:
         gc.unfreeze()
+        gc.set_threshold(*before)
 
 
 def measure(size: Size, folder: Path) -> Found:
-    """Both, in turns."""
-    turns, rng, path = Turns(), np.random.default_rng(2), folder / "awaited.db"
-    count = size.tasks * size.rounds
+    """All of it on every loop, in turns."""
+    turns, path, loops = Turns(), folder / "awaited.db", event_loops()
     with ExitStack() as stack:
         exchange = stack.enter_context(open_world(path, size.rights))
         raw = stack.enter_context(closing(RawSQLite(folder / "raw.db", path)))
         settler = stack.enter_context(closing(Settler()))
-        exchange.submit(live_flow(exchange, rng, size.batch), command_id="first", **OPERATOR)
+        flow = partial(live_flow, exchange, np.random.default_rng(2))
+        exchange.submit(flow(size.batch), command_id="first", **OPERATOR)
         stack.enter_context(frozen())
-        for number in range(size.turns + 1):
-            commits, seconds = [exchange.load.commits], []
-            for way in (in_tasks, in_rounds):
-                orders = live_flow(exchange, rng, count)
-                work = way(exchange, orders, f"{way.__name__}-{number}", size.tasks)
-                seconds.append(timed(lambda work=work: asyncio.run(work)))  # type: ignore[misc]
-                commits.append(exchange.load.commits)
-            single = live_flow(exchange, rng, size.alone)
-            idle = timed(lambda: asyncio.run(all_for_nothing(settler, size.tasks, size.rounds)))
-            times, positions = asyncio.run(one_by_one(exchange, single, f"one-{number}"))
-            raw_times = [1e3 * raw.write([rows]) for rows in cut(stored(path, positions[0]), positions)]
+        for number, (loop, run) in itertools.product(range(size.turns + 1), loops.items()):
+            name = f"{number}{loop}"
+            found = many(exchange, settler, flow, size, name, run)
+            times, positions = run(one_by_one(exchange, flow(size.alone), f"one-{name}"))
+            found |= alone(times, [raw.write([rows]) for rows in cut(stored(path, positions[0]), positions)])
             if number:  # the first warms everything up
-                p50, p99 = np.quantile(times, [0.5, 0.99]).tolist()
-                raw_p50, raw_p99 = np.quantile(raw_times, [0.5, 0.99]).tolist()
-                turns.add(
-                    tasks=count / seconds[0], rounds=count / seconds[1], idle=count / idle,
-                    per_commit=count / (commits[1] - commits[0]), p50=p50, p99=p99, raw_p50=raw_p50, raw_p99=raw_p99,
-                    above=p50 - raw_p50,
-                )  # fmt: skip
+                turns.add(**{f"{subject}{loop}": value for subject, value in found.items()})
         conditions = {"sqlite": raw.settings(), "tasks": size.tasks, "rounds": size.rounds, "alone": size.alone}
-        conditions["garbage"] = "objects of the opened ledger frozen"
-    figures = [
-        turns.figure("tasks", "tasks that go on", PER_S, "tasks that await a thread"),
-        turns.figure("rounds", "rounds of tasks of one order", PER_S, "tasks that await a thread"),
-        turns.figure("idle", "tasks that await a thread", PER_S, "", "no ledger behind it"),
-        turns.figure("per_commit", "orders a commit, tasks that go on", "orders"),
-        turns.figure("p50", "one task alone, p50", MS, "raw commit, p50"),
-        turns.figure("raw_p50", "raw commit, p50", MS, "", "of the same records"),
-        turns.figure("above", "p50 above the raw p50", MS),
-        turns.figure("p99", "one task alone, p99", MS, "raw commit, p99"),
-        turns.figure("raw_p99", "raw commit, p99", MS),
+        conditions["garbage"] = f"objects of the opened ledger frozen, thresholds {gc.get_threshold()}"
+    return Found(NAME, TITLE, [figure for loop in loops for figure in figures(turns, loop)], conditions, LEFT_OUT)
+
+
+def many(
+    exchange: Exchange, settler: Settler, flow: Callable[[int], Any], size: Size, name: str, run: Run
+) -> dict[str, float]:
+    """A turn of many tasks: orders a second of tasks that go on and of rounds, and of tasks with no ledger."""
+    count, commits = size.tasks * size.rounds, exchange.load.commits
+    tasks = in_tasks(exchange, flow(count), f"tasks-{name}", size.tasks)
+    tasks_s, commits = timed(lambda: run(tasks)), exchange.load.commits - commits
+    rounds = in_rounds(exchange, flow(count), f"rounds-{name}", size.tasks)
+    rounds_s = timed(lambda: run(rounds))
+    idle_s = timed(lambda: run(all_for_nothing(settler, size.tasks, size.rounds)))
+    return {"tasks": count / tasks_s, "rounds": count / rounds_s, "idle": count / idle_s, "commit": count / commits}
+
+
+def alone(times: Sequence[float], raw_s: Sequence[float]) -> dict[str, float]:
+    """A turn of one task: times of its orders and of the raw commits, in milliseconds."""
+    p50, p99 = np.quantile(times, [0.5, 0.99]).tolist()
+    raw_p50, raw_p99 = (1e3 * np.quantile(raw_s, [0.5, 0.99])).tolist()
+    return {"p50": p50, "p99": p99, "raw_p50": raw_p50, "raw_p99": raw_p99, "above": p50 - raw_p50}
+
+
+def event_loops() -> dict[str, Run]:
+    """What runs tasks: asyncio's own loop, and uvloop where it is installed (extra `bench`)."""
+    if util.find_spec("uvloop") is None:
+        return {OWN: asyncio.run}
+    import uvloop  # noqa: PLC0415 - of the extra
+
+    return {OWN: asyncio.run, ", on uvloop": uvloop.run}
+
+
+def figures(turns: Turns, loop: str) -> list[Figure]:
+    """What was measured on a loop."""
+
+    def figure(name: str, subject: str, unit: str = PER_S, beside: str = "", note: str = "") -> Figure:
+        return turns.figure(f"{name}{loop}", named(subject), unit, beside and named(beside), note)
+
+    def named(subject: str) -> str:
+        return subject + loop
+
+    return [
+        figure("tasks", "tasks that go on", PER_S, "tasks that await a thread"),
+        figure("rounds", "rounds of tasks of one order", PER_S, "tasks that await a thread"),
+        figure("idle", "tasks that await a thread", PER_S, "", "no ledger behind it"),
+        figure("commit", "orders a commit, tasks that go on", "orders"),
+        figure("p50", "one task alone, p50", MS, "raw commit, p50"),
+        figure("raw_p50", "raw commit, p50", MS, "", "of the same records"),
+        figure("above", "p50 above the raw p50", MS),
+        figure("p99", "one task alone, p99", MS, "raw commit, p99"),
+        figure("raw_p99", "raw commit, p99", MS),
     ]
-    return Found(NAME, TITLE, figures, conditions, LEFT_OUT)
 
 
 SCENE: Final = Scene(NAME, TITLE, measure)

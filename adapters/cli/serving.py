@@ -20,6 +20,7 @@ WhenFull = Annotated[
     Literal["wait", "refuse"], Parameter(help="what callers get while too much waits: they wait, or are refused (870)")
 ]
 STOPS: Final = (signal.SIGTERM, signal.SIGINT)
+SELDOM: Final = 20_000  # objects made until the collector of garbage looks at the young ones, instead of 700
 LOOK_S: Final = 1.0
 """How often the figures are shown anew."""
 
@@ -46,6 +47,7 @@ def add_serving(app: App, product: Product) -> None:
         ):
             gc.collect()
             gc.freeze()  # the ledger stays to the end: the collector need not look at it whenever clients are many
+            gc.set_threshold(SELDOM)
             console.print(f"✓ 已开放 serving {server.path}, 账本 ledger {server.ledger_id}", soft_wrap=True)
             watch(server, heard)
         served = server.served

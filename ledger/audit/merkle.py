@@ -14,6 +14,7 @@ from typing import Final
 
 import numpy as np
 
+from ledger.audit.sha256 import BLOCK as HASH_BLOCK
 from ledger.audit.sha256 import DIGEST, sha256_rows
 from ledger.codes import Code, Refused
 from ledger.tables import Array
@@ -45,9 +46,9 @@ def salt(key: bytes, seq: int) -> bytes:
 
 def salts(key: bytes, seqs: Array) -> Array:
     """Salts of many facts: int64 (count,) to uint8 (count, 32). HMAC is a hash in a hash (RFC 2104)."""
-    pad = np.frombuffer(key.ljust(64, b"\0"), np.uint8)
-    inner = sha256_rows(behind(pad ^ 0x36, np.ascontiguousarray(seqs, "<i8").view(np.uint8).reshape(-1, 8)))
-    return sha256_rows(behind(pad ^ 0x5C, inner))
+    pad = np.frombuffer(key.ljust(HASH_BLOCK, b"\0"), np.uint8)
+    numbers = np.ascontiguousarray(seqs, "<i8").view(np.uint8).reshape(-1, 8)
+    return sha256_rows(sha256_rows(numbers, (pad ^ 0x36).tobytes()), (pad ^ 0x5C).tobytes())
 
 
 def hash_leaves(salts: Array, canonical: Array) -> Array:
