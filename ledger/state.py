@@ -33,7 +33,7 @@ from ledger.tables import (
     make_journal,
 )
 from ledger.units import NS, year_starts_ns
-from matching.arrays import make_books, make_tape, with_room
+from matching.arrays import fill_first, make_books, make_tape, with_room
 from matching.book import Books, Tape
 from matching.types import COMMAND
 
@@ -283,7 +283,7 @@ class State:
         sizes = [2 * (count + more) + 16 for count, more in zip(counts, needed, strict=True)]
         wider = make_journal(*sizes)
         for count, before, after in zip(counts, old, wider, strict=False):
-            after[:count] = before[:count]
+            fill_first(after, before[:count])
         self.journal = wider._replace(counts=old.counts, clock=old.clock)
 
     def rebuild_seen(self, readings: int) -> None:

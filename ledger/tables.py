@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ledger import rows
+from matching.arrays import fill_first
 
 Array = npt.NDArray[Any]
 
@@ -196,7 +197,7 @@ def grown(array: Array, length: int, fill: Any = 0) -> Array:
     if length <= len(array):
         return array
     longer = np.zeros((max(length, 2 * len(array)), *array.shape[1:]), array.dtype)
-    longer[: len(array)] = array
+    fill_first(longer, array)
     if fill:  # zeros cost nothing until they are touched
         longer[len(array) :] = fill
     return longer

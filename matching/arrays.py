@@ -114,11 +114,17 @@ def with_room(books: Books, orders: int) -> Books:
     return books if needed <= slots else with_slots(books, min(max(needed, 2 * slots), capacity))
 
 
+def fill_first(rows: Array, first: Array) -> None:
+    """Copy contiguous rows to the beginning of others, as bytes: numpy copies structured rows field by field."""
+    rows[: len(first)].view(np.uint8)[...] = first.view(np.uint8)
+
+
 def with_slots(books: Books, slots: int) -> Books:
     """The same group with so many slots, no fewer than now; each order keeps its slot and place."""
     old = len(books.orders) - 1
     orders, standing = np.zeros(slots + 1, ORDER), np.zeros(slots + 1, STANDING)
-    orders[: old + 1], standing[: old + 1] = books.orders, books.standing
+    fill_first(orders, books.orders)
+    fill_first(standing, books.standing)
     pool = books.pool.copy()
     if slots > old:  # new slots go before the free ones, lowest first
         orders["next"][old + 1 :] = np.arange(old + 2, slots + 2)
