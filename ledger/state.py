@@ -33,8 +33,9 @@ from ledger.tables import (
     make_journal,
 )
 from ledger.units import NS, year_starts_ns
-from matching.arrays import fill_first, make_books, make_tape, with_room
+from matching.arrays import make_books, make_tape, with_room
 from matching.book import Books, Tape
+from matching.rows import fill_first
 from matching.types import COMMAND
 
 AHEAD_S: Final = 300

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ledger import rows
-from matching.arrays import fill_first
+from matching.rows import fill_first
 
 Array = npt.NDArray[Any]
 

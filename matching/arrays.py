@@ -9,6 +9,7 @@ import numpy.typing as npt
 from matching.book import Books, Tape
 from matching.index import BLOCK_BITS, reindex
 from matching.ladder import NO_RANK
+from matching.rows import fill_first
 from matching.types import (
     BOOK,
     LANE,
@@ -112,11 +113,6 @@ def with_room(books: Books, orders: int) -> Books:
     _, live, capacity, *_ = books.pool.item()
     needed, slots = min(live + orders, capacity), len(books.orders) - 1
     return books if needed <= slots else with_slots(books, min(max(needed, 2 * slots), capacity))
-
-
-def fill_first(rows: Array, first: Array) -> None:
-    """Copy contiguous rows to the beginning of others, as bytes: numpy copies structured rows field by field."""
-    rows[: len(first)].view(np.uint8)[...] = first.view(np.uint8)
 
 
 def with_slots(books: Books, slots: int) -> Books:
