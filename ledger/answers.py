@@ -8,6 +8,7 @@ import numpy as np
 
 from ledger import facts, rows
 from ledger.journal.records import parse
+from ledger.journal.seeking import entries_from_seq
 from ledger.journal.store import Key, Store
 from ledger.segments import Segment
 from ledger.tables import Array, joined
@@ -99,7 +100,7 @@ def read_answer(store: Store, key: Key) -> Answer:
     """The facts of a recorded submission, as they were answered."""
     first_seq, last_seq = key.first_seq, key.last_seq
     parts, at_ns = [], 0
-    for entry in store.entries_from_seq(first_seq):
+    for entry in entries_from_seq(store, first_seq):
         record = parse(entry.position, entry.state)
         if record.header.first_seq > last_seq:
             break

@@ -61,7 +61,7 @@ def rebuild(
 ) -> tuple[int, bytes]:
     """Fill an empty store with the records of a journal. Returns position and hash of the last one.
 
-    `watch` is shown every group, and may refuse it. Keys of submissions and spans are made of the records.
+    `watch` is shown every group, and may refuse it. Keys of submissions are made of the records.
 
     Raises Refused for a store that is not empty (LEDGER_EXISTS), and whatever `whole_groups` and `watch` refuse; what
     was written by then is to be thrown away.
@@ -83,12 +83,10 @@ def rebuild(
 
 
 def append(store: Store, after: int, groups: list[Group]) -> int:
-    """Put groups of records behind a position, with keys and spans. Returns the position of the last."""
+    """Put groups of records behind a position, with keys. Returns the position of the last."""
     entries = [entry for group in groups for entry in group.entries]
     if not entries:
         return after
-    headers = [parse(entry.position, entry.state).header for entry in entries]
-    spans = [(header.first_seq, header.last_seq) for header in headers]
     keys = [
         Key(
             row["actor"].decode(), row["command_id"].decode(), row["content"].tobytes(), int(row["seq"]),
@@ -96,7 +94,8 @@ def append(store: Store, after: int, groups: list[Group]) -> int:
         )
         for group in groups for page in group.decoded.pages.get(SUBMISSIONS, ()) for row in page
     ]  # fmt: skip
-    store.append(after, [(entry.topic, entry.state) for entry in entries], spans, keys)
+    (start, *_) = groups[0].decoded.starts
+    store.append(after, [(entry.topic, entry.state) for entry in entries], start.seq, keys)
     return entries[-1].position
 
 

@@ -14,6 +14,7 @@ from ledger.decider import know_actor
 from ledger.fold import apply_fact, ensure_holdings_of
 from ledger.journal.ahead import ahead
 from ledger.journal.records import FORMAT, GENESIS, Decoded, Record, decoded, groups, parse, segments
+from ledger.journal.seeking import last_seq
 from ledger.journal.store import Source, Store
 from ledger.state import State
 from ledger.tables import AT_NS, N_READINGS, NEXT_SEQ, Array
@@ -119,7 +120,7 @@ def records_after(store: Store, after: int) -> Iterator[list[Record]]:
     if not after:
         yield from groups(read_chain(store), 1)
         return
-    digest, next_seq = store.digest(after), store.last_seq(after) + 1
+    digest, next_seq = store.digest(after), last_seq(store, after) + 1
     records = read_chain(store, after, digest) if digest else iter(())
     first = next(records, None)
     if first is None:

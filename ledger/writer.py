@@ -142,8 +142,8 @@ class Writer:
             records = self.chain(decided)
             if records:
                 entries = [(draft.topic, state) for draft, state, _ in records]
-                spans = [(draft.first_seq, draft.last_seq) for draft, _, _ in records]
-                self._store.append(self.position, entries, spans, keys_of(decided.new))
+                first, *_ = records[0]
+                self._store.append(self.position, entries, first.first_seq, keys_of(decided.new))
         except BaseException as failure:
             self._failed = self.fail(failure)
             raise self._failed from failure

@@ -7,6 +7,7 @@ from adapters.export.columns import RECORDS
 from adapters.export.comparing import Comparison, batches
 from adapters.export.manifest import RECORDS_TOPIC, Manifest, read_manifest
 from ledger.codes import Code, Refused
+from ledger.journal.seeking import last_seq
 from ledger.journal.store import Entry, Store
 from ledger.rebuild import ledger_id, rebuild
 from ledger.replay import Progress
@@ -35,7 +36,7 @@ def import_journal(
     entries = (entry for folder, manifest in exports for entry in records(folder, manifest))
     comparison = Comparison(exports)
     position, digest = rebuild(store, entries, progress, comparison.add)
-    if (position, store.last_seq(position), digest.hex()) != (next_position - 1, next_seq - 1, previous):
+    if (position, last_seq(store, position), digest.hex()) != (next_position - 1, next_seq - 1, previous):
         rule = f"{previous} at position {next_position - 1}, seq {next_seq - 1}"
         raise Refused(Code.EXPORT_DAMAGED, "head", digest.hex(), rule)
     names = {manifest.ledger_id for _, manifest in exports}

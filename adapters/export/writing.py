@@ -24,6 +24,7 @@ from adapters.export.manifest import (
 from adapters.export.packages import ipc, pa, pq
 from ledger.codes import Code, Refused
 from ledger.journal.records import GENESIS, parse
+from ledger.journal.seeking import last_seq
 from ledger.journal.store import Entry, Store
 from ledger.rebuild import Group, ledger_id, whole_groups
 from ledger.replay import Progress
@@ -181,7 +182,7 @@ def stretch(store: Store, from_position: int, to_position: int | None) -> Iterat
     if not 1 <= from_position <= end <= last:
         raise Refused(Code.OUT_OF_RANGE, "position", (from_position, end), f"from 1 to {last}")
     before = from_position - 1
-    next_seq = store.last_seq(before) + 1
+    next_seq = last_seq(store, before) + 1
     entries = store.entries(before)
     first = next(store.entries(before))
     if parse(first.position, first.state).header.first_seq != next_seq:

@@ -1,8 +1,8 @@
 """The journal in a PostgreSQL database, through a subclass of the eventsourcing library's recorder.
 
 The records lie in the library's own table, one stream, stream version = position, so its primary key refuses a
-second writer even where the lock failed. Keys of submissions and spans of sequence numbers go in with the records,
-in one statement that is one transaction.
+second writer even where the lock failed. Keys of submissions, and now and then where a group of records begins, go in
+with the records, in one statement that is one transaction.
 
 A writer writes through one session, which also holds its lock: when the session is lost the lock is lost with it, and
 nothing can be written any more. Everything is read through other connections, which PostgreSQL itself keeps from
@@ -34,7 +34,7 @@ from adapters.stores.postgres_server import (
     open_session,
 )
 from ledger.codes import Code, Refused
-from ledger.journal.store import Entry, ForkDue, Key, Span
+from ledger.journal.store import Begin, Entry, ForkDue, Key, begins_kept
 
 STREAM: Final = "journal"
 READ_AT_ONCE: Final = 64  # a page can be several megabytes
@@ -44,8 +44,7 @@ TABLES: Final = (
     "CREATE TABLE shuiquan.layout (version integer PRIMARY KEY)",
     # pages are arrays of integers: compressing them takes the server seven times as long as writing them
     "ALTER TABLE shuiquan.stored_events ALTER COLUMN state SET STORAGE EXTERNAL",
-    "CREATE TABLE shuiquan.spans (position bigint PRIMARY KEY, first_seq bigint NOT NULL, last_seq bigint NOT NULL)",
-    "CREATE INDEX spans_by_last_seq ON shuiquan.spans (last_seq)",
+    "CREATE TABLE shuiquan.begins (first_seq bigint PRIMARY KEY, position bigint NOT NULL)",
     # bytes of UTF-8: no collation can change their order, and they may hold what a text may not
     """
     CREATE TABLE shuiquan.submissions (
@@ -61,9 +60,9 @@ WITH events AS (
     INSERT INTO shuiquan.stored_events (originator_id, originator_version, topic, state, notification_id)
     SELECT stream, position, topic, state, position
     FROM unnest(%b::text[], %b::bigint[], %b::text[], %b::bytea[]) AS event (stream, position, topic, state)
-), spans AS (
-    INSERT INTO shuiquan.spans
-    SELECT * FROM unnest(%b::bigint[], %b::bigint[], %b::bigint[])
+), begins AS (
+    INSERT INTO shuiquan.begins
+    SELECT * FROM unnest(%b::bigint[], %b::bigint[])
 )
 INSERT INTO shuiquan.submissions
 SELECT * FROM unnest(%b::bytea[], %b::bytea[], %b::bytea[], %b::bigint[], %b::bigint[])
@@ -145,7 +144,7 @@ class JournalDatastore(PostgresDatastore):
 
 
 class JournalRecorder(PostgresApplicationRecorder):
-    """The library's recorder, with submissions' keys and spans of `seq` in the same transaction."""
+    """The library's recorder, with submissions' keys and beginnings of groups in the same transaction."""
 
     def create_table(self) -> None:
         """The library's table and ours, all or none. Not its function for inserts, which readers can miss events by."""
@@ -162,7 +161,7 @@ class JournalRecorder(PostgresApplicationRecorder):
         self,
         stored_events: Sequence[StoredEvent],
         *,
-        spans: Sequence[tuple[int, int]] = (),
+        begins: Sequence[Begin] = (),
         keys: Sequence[Key] = (),
         **_: Any,
     ) -> Sequence[int]:
@@ -171,15 +170,14 @@ class JournalRecorder(PostgresApplicationRecorder):
         No table lock is needed, as the library takes one: whoever inserts begins behind the last position, so that the
         primary key lets one in at a time, and positions become visible in order.
         """
-        positions = [event.originator_version for event in stored_events]
         columns = [
             *columns_of([(e.originator_id, e.originator_version, e.topic, e.state) for e in stored_events], 4),
-            *columns_of([(position, *span) for position, span in zip(positions, spans, strict=True)], 3),
+            *columns_of(begins, 2),
             *columns_of([(k.actor.encode(), k.command_id.encode(), *k[2:]) for k in keys], 5),
         ]
         with self.datastore.cursor() as cursor:
             cursor.execute(INSERT, columns, prepare=True)
-        return positions
+        return [event.originator_version for event in stored_events]
 
     @retry((InterfaceError, OperationalError), max_attempts=2)
     def select(self, statement: Any, *parameters: object) -> list[tuple[Any, ...]]:
@@ -225,7 +223,7 @@ class PostgresStore:
         self,
         after: int,
         entries: Sequence[tuple[str, bytes]],
-        spans: Sequence[tuple[int, int]],
+        first_seq: int,
         keys: Sequence[Key],
     ) -> None:
         """Add records behind a position in one durable transaction. Raises Refused (COMMIT_FAILED)."""
@@ -235,7 +233,7 @@ class PostgresStore:
         if self._writer is None:
             raise Refused(Code.COMMIT_FAILED, "position", after + 1, "opened for reading")
         try:
-            self._writer.insert_events(events, spans=spans, keys=keys)
+            self._writer.insert_events(events, begins=begins_kept(after, entries, first_seq), keys=keys)
         except PersistenceError as problem:
             raise Refused(Code.COMMIT_FAILED, "position", after + 1, one_line(problem)) from problem
         self._first = self._first or self.digest(1)
@@ -258,21 +256,11 @@ class PostgresStore:
                 return
             after = found[-1][0]
 
-    def entries_from_seq(self, seq: int) -> Iterator[Entry]:
-        """Records in order, from the first on that ends at or after this sequence number."""
-        ((found,),) = self._select("SELECT MIN(position) FROM shuiquan.spans WHERE last_seq >= %s", seq)
-        return iter(()) if found is None else self.entries(found - 1)
-
     def digest(self, position: int) -> bytes:
         """Hash of the record at a position, empty where there is none."""
         asked = "SELECT sha256(state) FROM shuiquan.stored_events WHERE originator_id = %s AND originator_version = %s"
         found = self._select(asked, STREAM, position)
         return bytes(found[0][0]) if found else b""
-
-    def last_seq(self, position: int) -> int:
-        """The highest sequence number up to a position."""
-        ((found,),) = self._select("SELECT MAX(last_seq) FROM shuiquan.spans WHERE position <= %s", position)
-        return int(found or 0)
 
     def head(self) -> Entry | None:
         """The last record."""
@@ -308,16 +296,22 @@ class PostgresStore:
             cursor.execute("SELECT * FROM shuiquan.submissions ORDER BY first_seq")
             yield (Key(decoded(actor), decoded(command_id), *rest) for actor, command_id, *rest in cursor)
 
-    def spans(self) -> Iterator[Span]:
-        """The span of every record, in order of position."""
+    def begin_before(self, seq: int) -> int:
+        """Position of a record that begins a group at or before a sequence number: the last that is kept, or 1."""
+        asked = "SELECT position FROM shuiquan.begins WHERE first_seq <= %s ORDER BY first_seq DESC LIMIT 1"
+        found = self._select(asked, seq)
+        return int(found[0][0]) if found else 1
+
+    def begins(self) -> Iterator[Begin]:
+        """Every place that is kept where a group begins, in order of `first_seq`."""
         after = -(2**63)
         while True:
-            asked = "SELECT * FROM shuiquan.spans WHERE position > %s ORDER BY position LIMIT %s"
-            rows = [Span(*row) for row in self._select(asked, after, ROWS_AT_ONCE)]
+            asked = "SELECT * FROM shuiquan.begins WHERE first_seq > %s ORDER BY first_seq LIMIT %s"
+            rows = [Begin(*row) for row in self._select(asked, after, ROWS_AT_ONCE)]
             if not rows:
                 return
             yield from rows
-            after = rows[-1].position
+            after = rows[-1].first_seq
 
     def close(self) -> None:
         """Close all connections and let the next writer in."""

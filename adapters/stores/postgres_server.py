@@ -18,8 +18,8 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from ledger.codes import Code, Refused
 
 SCHEMA: Final = "shuiquan"
-TABLES: Final = frozenset({"layout", "stored_events", "spans", "submissions"})
-LAYOUT: Final = 1  # of these tables, kept in the table `layout`
+WRITTEN: Final = ("stored_events", "begins", "submissions")  # the tables that a writer adds to
+LAYOUT: Final = 2  # of the tables, kept in one of them, `layout`
 LOCK: Final = 0x53515331  # of the writer; advisory locks are counted within a database
 
 DEFAULTS: Final = {
@@ -202,7 +202,7 @@ def has_tables(session: psycopg.Connection[Any], address: Address) -> bool:
     if not found:
         return False
     ours = f"a schema {SCHEMA} that this program made"
-    if not found >= TABLES:
+    if "layout" not in found:
         raise Refused(Code.STORE_NOT_OURS, "ledger", address.name, ours)
     try:
         versions = session.execute("SELECT version FROM shuiquan.layout").fetchall()
@@ -219,6 +219,6 @@ def has_tables(session: psycopg.Connection[Any], address: Address) -> bool:
 def check_may_write(session: psycopg.Connection[Any], address: Address) -> None:
     """Raise Refused (LOGIN_REFUSED) for a role that may not add records."""
     asked = "SELECT name FROM unnest(%s::text[]) AS name WHERE NOT has_table_privilege('shuiquan.' || name, 'INSERT')"
-    missing = [name for (name,) in session.execute(asked, [sorted(TABLES - {"layout"})])]
+    missing = [name for (name,) in session.execute(asked, [list(WRITTEN)])]
     if missing:
         raise Refused(Code.LOGIN_REFUSED, "ledger", address.name, f"GRANT INSERT ON {', '.join(missing)}")

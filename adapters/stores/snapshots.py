@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from ledger.codes import Code, Refused
+from ledger.journal.seeking import last_seq
 from ledger.journal.store import Store
 from ledger.snapshot import LENGTH, MAGIC, MAX_HEADER, Header, Snapshot, pack, read_header, unpack, unusable
 
@@ -104,7 +105,7 @@ def check_place(header: Header, store: Store) -> Header:
     """The header of a snapshot behind a record of this journal. Raises Refused (SNAPSHOT_UNUSABLE) for another."""
     if store.digest(header.position).hex() != header.digest:
         raise unusable("position", header.position, "the journal holds another record there, or none")
-    if store.last_seq(header.position) != header.next_seq - 1:
+    if last_seq(store, header.position) != header.next_seq - 1:
         raise unusable("next_seq", header.next_seq, "the number after the last one of its position")
     return header
 

@@ -1,8 +1,8 @@
 """The journal in one SQLite file, through a subclass of the eventsourcing library's recorder.
 
 The records lie in the library's own table, one stream, stream version = position, so its primary key refuses a
-second writer even where the lock failed. Keys of submissions and spans of sequence numbers go in with the records,
-in one transaction, durable by fsync (WAL, synchronous FULL).
+second writer even where the lock failed. Keys of submissions, and now and then where a group of records begins, go in
+with the records, in one transaction, durable by fsync (WAL, synchronous FULL).
 """
 
 import functools
@@ -24,10 +24,11 @@ from adapters.stores.failures import coded, refusal
 from adapters.stores.headfile import HeadFile
 from adapters.stores.lockfile import LockFile
 from ledger.codes import Code, Refused
-from ledger.journal.store import RESTORED, Entry, ForkDue, Key, Span
+from ledger.journal.store import RESTORED, Begin, Entry, ForkDue, Key, begins_kept
 
 STREAM: Final = "journal"
 APPLICATION_ID: Final = 0x53515331  # "SQS1" in the file's header says whose it is
+LAYOUT: Final = 2  # of the tables, as `user_version` beside it
 READ_AT_ONCE: Final = 64  # a page can be several megabytes
 READ_FIRST: Final = 4  # most who ask for one group of records read no further
 ROWS_AT_ONCE: Final = 4_096  # of five values: SQLite takes 32,766 in a statement
@@ -53,7 +54,7 @@ CREATE TABLE IF NOT EXISTS backup_marks (position INTEGER PRIMARY KEY, head BLOB
 
 
 class JournalRecorder(SQLiteApplicationRecorder):
-    """The library's recorder, with submissions' keys and spans of `seq` in the same transaction."""
+    """The library's recorder, with submissions' keys and beginnings of groups in the same transaction."""
 
     def construct_create_table_statements(self) -> list[str]:
         """The library's table and ours."""
@@ -61,8 +62,7 @@ class JournalRecorder(SQLiteApplicationRecorder):
             *super().construct_create_table_statements(),
             SUBMISSIONS_TABLE,
             MARKS_TABLE,
-            "CREATE TABLE IF NOT EXISTS spans (position INTEGER PRIMARY KEY, first_seq INTEGER, last_seq INTEGER)",
-            "CREATE INDEX IF NOT EXISTS spans_by_last_seq ON spans (last_seq)",
+            "CREATE TABLE IF NOT EXISTS begins (first_seq INTEGER PRIMARY KEY, position INTEGER)",
         ]
 
     def _insert_events(
@@ -70,19 +70,17 @@ class JournalRecorder(SQLiteApplicationRecorder):
         c: SQLiteCursor,
         stored_events: Sequence[StoredEvent],
         *,
-        spans: Sequence[tuple[int, int]] = (),
+        begins: Sequence[Begin] = (),
         keys: Sequence[Key] = (),
         **_: Any,
     ) -> Sequence[int] | None:
         events = [(e.originator_id, e.originator_version, e.topic, e.state) for e in stored_events]
-        positions = [event.originator_version for event in stored_events]
-        placed = [(position, *span) for position, span in zip(positions, spans, strict=True)]
         for table, width, rows in (
-            (self.events_table_name, 4, events), ("spans", 3, placed), ("submissions", 5, keys)
+            (self.events_table_name, 4, events), ("begins", 2, begins), ("submissions", 5, keys)
         ):  # fmt: skip
             for some in portions(rows):
                 c.execute(with_values(f"INSERT INTO {table} VALUES {{}}", len(some), width), flat(some))
-        return positions
+        return [event.originator_version for event in stored_events]
 
 
 class SQLiteStore:
@@ -91,7 +89,8 @@ class SQLiteStore:
     def __init__(self, path: Path, *, writable: bool = True) -> None:
         """Open a journal, made if it is new.
 
-        Raises Refused: LEDGER_LOCKED, LEDGER_MISSING, STORE_NOT_OURS; here and later STORE_FAILED, STORE_DAMAGED.
+        Raises Refused: LEDGER_LOCKED, LEDGER_MISSING, STORE_NOT_OURS, LAYOUT_UNKNOWN; here and later STORE_FAILED,
+        STORE_DAMAGED.
         """
         self.path = path
         self._lock = LockFile(path) if writable else None
@@ -118,7 +117,7 @@ class SQLiteStore:
         self,
         after: int,
         entries: Sequence[tuple[str, bytes]],
-        spans: Sequence[tuple[int, int]],
+        first_seq: int,
         keys: Sequence[Key],
     ) -> None:
         """Add records behind a position in one durable transaction. Raises Refused (COMMIT_FAILED, LEDGER_LOCKED)."""
@@ -129,7 +128,7 @@ class SQLiteStore:
             if self._lock:
                 self._lock.check()
             self._checkpointer.expect(TREE_PAGES + len(keys) + sum(len(state) for _, state in entries) // PAGE_BYTES)
-            self._recorder.insert_events(events, spans=spans, keys=keys)
+            self._recorder.insert_events(events, begins=begins_kept(after, entries, first_seq), keys=keys)
         except (PersistenceError, sqlite3.Error) as problem:
             raise Refused(Code.COMMIT_FAILED, "position", after + 1, str(problem)) from problem
         self._first = self._first or self.digest(1)
@@ -146,21 +145,11 @@ class SQLiteStore:
                 return
             after, count = events[-1].originator_version, min(2 * count, READ_AT_ONCE)
 
-    def entries_from_seq(self, seq: int) -> Iterator[Entry]:
-        """Records in order, from the first on that ends at or after this sequence number."""
-        (found,) = self._one("SELECT MIN(position) AS position FROM spans WHERE last_seq >= ?", (seq,))
-        return iter(()) if found is None else self.entries(found - 1)
-
     def digest(self, position: int) -> bytes:
         """Hash of the record at a position, empty where there is none."""
         with coded(self.path):
             events = self._recorder.select_events(STREAM, gt=position - 1, lte=position)
         return hashlib.sha256(events[0].state).digest() if events else b""
-
-    def last_seq(self, position: int) -> int:
-        """The highest sequence number up to a position."""
-        last = "SELECT last_seq FROM spans WHERE position <= ? ORDER BY last_seq DESC LIMIT 1"
-        return int((*self._one(last, (position,)), 0)[0])
 
     def head(self) -> Entry | None:
         """The last record."""
@@ -190,19 +179,24 @@ class SQLiteStore:
             rows = connection.execute("SELECT * FROM keys ORDER BY rowid")
             yield (Key(*row) for row in rows)
 
-    def spans(self) -> Iterator[Span]:
-        """The span of every record, in order of position."""
+    def begin_before(self, seq: int) -> int:
+        """Position of a record that begins a group at or before a sequence number: the last that is kept, or 1."""
+        last = "SELECT position FROM begins WHERE first_seq <= ? ORDER BY first_seq DESC LIMIT 1"
+        return int((*self._one(last, (seq,)), 1)[0])
+
+    def begins(self) -> Iterator[Begin]:
+        """Every place that is kept where a group begins, in order of `first_seq`."""
         after = -(2**63)
         while True:
             with coded(self.path), self._datastore.transaction(commit=False) as cursor:
                 cursor.execute(
-                    "SELECT * FROM spans WHERE position > ? ORDER BY position LIMIT ?", (after, ROWS_AT_ONCE)
+                    "SELECT * FROM begins WHERE first_seq > ? ORDER BY first_seq LIMIT ?", (after, ROWS_AT_ONCE)
                 )
-                rows = [Span(*row) for row in cursor.fetchall()]
+                rows = [Begin(*row) for row in cursor.fetchall()]
             if not rows:
                 return
             yield from rows
-            after = rows[-1].position
+            after = rows[-1].first_seq
 
     def fork_due(self) -> ForkDue | None:
         """Whether this file is a copy from a backup, or lacks records of which the head file knows."""
@@ -268,10 +262,13 @@ def prepare(path: Path, *, writable: bool) -> None:
         try:
             if new:
                 connection.execute(f"PRAGMA page_size={PAGE_BYTES}")  # has an effect before the first table only
-                connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
-                connection.execute("PRAGMA journal_mode=WAL")
+                connection.executescript(
+                    f"BEGIN; PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={LAYOUT}; COMMIT;"
+                    "PRAGMA journal_mode=WAL"
+                )
             (found,) = connection.execute("PRAGMA application_id").fetchone()
-            (tables,) = connection.execute("SELECT COUNT(*) FROM sqlite_master WHERE name = 'spans'").fetchone()
+            (layout,) = connection.execute("PRAGMA user_version").fetchone()
+            (tables,) = connection.execute("SELECT COUNT(*) FROM sqlite_master WHERE name = 'begins'").fetchone()
         finally:
             connection.close()
     except sqlite3.DatabaseError as problem:
@@ -280,5 +277,7 @@ def prepare(path: Path, *, writable: bool) -> None:
         raise refusal(problem, path) from problem
     if found != APPLICATION_ID:
         raise Refused(Code.STORE_NOT_OURS, "ledger", str(path), "a file that this program made")
+    if layout != LAYOUT:
+        raise Refused(Code.LAYOUT_UNKNOWN, str(path), layout, f"version {LAYOUT}")
     if not tables and not writable:  # its maker was killed before the first record
         raise missing

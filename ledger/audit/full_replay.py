@@ -20,6 +20,7 @@ from ledger.commands import Role
 from ledger.decider import know_actor
 from ledger.fold import ensure_holdings_of
 from ledger.journal.records import GENESIS, Decoded, decoded, groups, parse
+from ledger.journal.seeking import entries_from_seq
 from ledger.journal.store import Store
 from ledger.replay import Progress, joined, joined_rows, read_chain
 from ledger.state import State
@@ -189,7 +190,7 @@ def compare(checkpoint: Checkpoint, state: State, group: Decoded) -> bool:
 def placed(refusal: Refused, store: Store) -> Refused:
     """A refusal that names a `seq`, with the position of the record that holds it."""
     seq = int(refusal.value)
-    for entry in store.entries_from_seq(seq):
+    for entry in entries_from_seq(store, seq):
         record = parse(entry.position, entry.state)
         header = record.header
         held = not header.columns or seq in record.seqs

@@ -11,6 +11,7 @@ from ledger.codes import Code, Refused
 from ledger.journal.columns import fill_rows
 from ledger.journal.pages import canonical_matrices
 from ledger.journal.records import Record, parse
+from ledger.journal.seeking import entries_from_seq
 from ledger.journal.store import Store
 from ledger.tables import Array
 
@@ -46,7 +47,7 @@ def leaf_hashes(group: Sequence[Record], first: int, last: int, key: bytes) -> A
 def records_between(store: Store, first: int, last: int) -> list[Record]:
     """The records with these sequence numbers, read by themselves: nothing vouches for them but their hashes."""
     found: list[Record] = []
-    for entry in store.entries_from_seq(first):
+    for entry in entries_from_seq(store, first):
         record = parse(entry.position, entry.state)
         if record.header.first_seq > last:
             break

@@ -1,18 +1,18 @@
-"""The tables for look-up, `submissions` and `spans`, held against the records whose content they repeat.
+"""The tables for look-up, `submissions` and `begins`, held against the records whose content they repeat.
 
-No hash covers these tables, and yet they decide: a key that is gone lets a command be done twice, a span that points
+No hash covers these tables, and yet they decide: a key that is gone lets a command be done twice, a beginning that lies
 elsewhere hides facts. Both are read once, beside the records and in their order, so that a batch of rows is held at a
-time; the database sorts the keys.
+time; the database sorts the keys. A beginning that is gone hides nothing: whoever looks begins to read before it.
 """
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import islice, zip_longest
+from itertools import chain, islice, zip_longest
 from typing import Self
 
 from ledger.codes import Code, Refused
-from ledger.journal.records import Decoded, Record
-from ledger.journal.store import Key, Span, Store
+from ledger.journal.records import Decoded
+from ledger.journal.store import Begin, Key, Store
 from ledger.rows import SUBMISSIONS
 from ledger.tables import Array
 
@@ -23,7 +23,9 @@ class LookupCheck:
     def __init__(self, store: Store, position: int, keys: Iterator[Key]) -> None:
         """A check whose `keys` are of a moment at which the journal had reached `position`, or more."""
         self.position = position
-        self._store, self._keys, self._spans = store, keys, store.spans()
+        self._store, self._keys, self._begins = store, keys, store.begins()
+        self._next = list(islice(self._begins, 1))
+        self._read = 0  # position of the last record that was compared
 
     @classmethod
     @contextmanager
@@ -33,10 +35,13 @@ class LookupCheck:
         with store.all_keys() as keys:  # read after the head: what the journal held has its keys among them
             yield cls(store, head.position if head else 0, keys)
 
-    def look(self, group: Sequence[Record], facts: Decoded) -> None:
+    def look(self, facts: Decoded) -> None:
         """Compare the rows of the next records. Raises Refused (LOOKUP_DIFFERS) naming the first wrong row."""
-        said = [Span(record.position, record.header.first_seq, record.header.last_seq) for record in group]
-        compare("spans", list(islice(self._spans, len(said))), said)
+        for start in facts.starts:
+            if any(row.first_seq <= start.seq for row in self._next):
+                compare("begins", self._next, [Begin(start.seq, start.position)])
+                self._next = list(islice(self._begins, 1))
+        self._read = facts.position
         for page in facts.pages.get(SUBMISSIONS, ()):
             recorded = keys_of(page)
             found = list(islice(self._keys, len(recorded)))
@@ -46,12 +51,10 @@ class LookupCheck:
     def finish(self) -> None:
         """Compare what is left when the records are at their end. Raises Refused (LOOKUP_DIFFERS)."""
         compare("submissions", list(islice(self._keys, 1)), [])
-        last = 0
-        for span in self._spans:
-            if span.position > last:
-                head = self._store.head()  # it holds the record of any row that a writer added meanwhile
-                last = head.position if head else 0
-            compare("spans", [span] if span.position > last else [], [])
+        for begin in chain(self._next, self._begins):
+            head = self._store.head()  # it holds the record of any row that a writer added meanwhile
+            late = head and isinstance(begin.position, int) and self._read < begin.position <= head.position
+            compare("begins", [] if late else [begin], [])
 
 
 def keys_of(page: Array) -> list[Key]:
@@ -66,7 +69,7 @@ def keys_of(page: Array) -> list[Key]:
     )  # fmt: skip
 
 
-def compare(table: str, found: Sequence[Key | Span], said: Sequence[Key | Span]) -> None:
+def compare(table: str, found: Sequence[Key | Begin], said: Sequence[Key | Begin]) -> None:
     """Raise Refused (LOOKUP_DIFFERS) naming the first row that is not what the records say, or is missing."""
     if found == said:
         return
@@ -78,15 +81,14 @@ def compare(table: str, found: Sequence[Key | Span], said: Sequence[Key | Span])
     raise Refused(Code.LOOKUP_DIFFERS, table, shown(row), f"the record says {shown(record)}")
 
 
-def place(row: Key | Span) -> int:
+def place(row: Key | Begin) -> int:
     """Where a row stands in the order of its table; what is no number stands before all."""
-    at = row.first_seq if isinstance(row, Key) else row.position
-    return at if isinstance(at, int) else -1
+    return row.first_seq if isinstance(row.first_seq, int) else -1
 
 
-def shown(row: Key | Span | None) -> str:
+def shown(row: Key | Begin | None) -> str:
     """A row for people."""
     if isinstance(row, Key):
         content = row.content.hex()[:16] if isinstance(row.content, bytes) else repr(row.content)
         return f"{row.actor} {row.command_id}, seq {row.first_seq} to {row.last_seq}, content {content}"
-    return f"position {row.position}, seq {row.first_seq} to {row.last_seq}" if row else ""
+    return f"seq {row.first_seq} at position {row.position}" if row else ""

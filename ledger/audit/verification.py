@@ -78,7 +78,7 @@ def verify(store: Store, progress: Progress | None = None, evidence: Evidence = 
                 receipts.look(page)
             while waiting and facts.position >= waiting[0].position:
                 compare(waiting.pop(0), state, tree, facts)
-            lookups.look(group, facts)
+            lookups.look(facts)
             records, head = facts.position, facts.digest
             if progress:
                 progress(records, facts.last_seq)

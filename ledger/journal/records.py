@@ -161,13 +161,19 @@ def chain(drafts: Iterable[Draft], previous: bytes, policy: int) -> Iterator[tup
 
 def parse(position: int, state: bytes, versions: Versions = VERSIONS) -> Record:
     """A record from its stored bytes, of any format. Raises Refused (RECORD_DAMAGED) naming the position."""
+    header, begin = parse_header(position, state)
+    body = (memoryview(state) if header.columns else state)[begin:]
+    return Record(position, header, body, hashlib.sha256(state).digest(), versions)
+
+
+def parse_header(position: int, state: bytes) -> tuple[Header, int]:
+    """The header of a record, and where its body begins. Raises Refused (RECORD_DAMAGED) naming the position."""
     try:
         (length,) = LENGTH.unpack_from(state)
-        header = msgspec.msgpack.decode(state[LENGTH.size : LENGTH.size + length], type=Header)
+        begin = LENGTH.size + length
+        return msgspec.msgpack.decode(state[LENGTH.size : begin], type=Header), begin
     except (struct.error, TypeError, msgspec.MsgspecError, UnicodeDecodeError) as problem:
         raise Refused(Code.RECORD_DAMAGED, "position", position, str(problem)) from None
-    body = (memoryview(state) if header.columns else state)[LENGTH.size + length :]
-    return Record(position, header, body, hashlib.sha256(state).digest(), versions)
 
 
 class Start(NamedTuple):

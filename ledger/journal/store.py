@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 
 class Key(NamedTuple):
@@ -15,12 +15,11 @@ class Key(NamedTuple):
     last_seq: int
 
 
-class Span(NamedTuple):
-    """Which facts a record holds, for look-up."""
+class Begin(NamedTuple):
+    """Where a group of records begins, for look-up: its first sequence number, and the position of its first record."""
 
-    position: int
     first_seq: int
-    last_seq: int
+    position: int
 
 
 class Entry(NamedTuple):
@@ -41,6 +40,18 @@ class ForkDue(NamedTuple):
 
 
 RESTORED, OLDER, OTHER = "restored", "older", "other"
+INDEXED_RECORDS: Final = 16
+INDEXED_BYTES: Final = 65_536
+
+
+def begins_kept(after: int, entries: Sequence[tuple[str, bytes]], first_seq: int) -> list[Begin]:
+    """What a store keeps of where records begin: of large ones, and whenever another sixteen are full.
+
+    So whoever looks for a fact reads little in vain, and most commits of a few facts write nothing more for it.
+    """
+    large = sum(len(state) for _, state in entries) >= INDEXED_BYTES
+    another = (after + len(entries)) // INDEXED_RECORDS > after // INDEXED_RECORDS
+    return [Begin(first_seq, after + 1)] if large or another else []
 
 
 class Source(Protocol):
@@ -57,12 +68,12 @@ class Store(Protocol):
         self,
         after: int,
         entries: Sequence[tuple[str, bytes]],
-        spans: Sequence[tuple[int, int]],
+        first_seq: int,
         keys: Sequence[Key],
     ) -> None:
-        """Add records (topic, bytes) behind position `after`, all or none, durably.
+        """Add whole groups of records (topic, bytes) behind position `after`, all or none, durably.
 
-        `spans` are the first and last sequence number of each.
+        `first_seq` is the first sequence number in them, for the `begins` that the store keeps.
 
         Raises Refused (COMMIT_FAILED) when the store refuses or cannot say.
         """
@@ -70,14 +81,8 @@ class Store(Protocol):
     def entries(self, after: int = 0) -> Iterator[Entry]:
         """Records behind a position, in order."""
 
-    def entries_from_seq(self, seq: int) -> Iterator[Entry]:
-        """Records in order, from the first on that ends at or after this sequence number."""
-
     def digest(self, position: int) -> bytes:
         """Hash of the record at a position, empty where there is none."""
-
-    def last_seq(self, position: int) -> int:
-        """The highest sequence number up to a position."""
 
     def head(self) -> Entry | None:
         """The last record."""
@@ -88,8 +93,14 @@ class Store(Protocol):
     def all_keys(self) -> AbstractContextManager[Iterator[Key]]:
         """Every key there is now, in order of `first_seq`, whatever a writer adds within the block."""
 
-    def spans(self) -> Iterator[Span]:
-        """The span of every record, in order of position."""
+    def begin_before(self, seq: int) -> int:
+        """Position of a record that begins a group, whose first sequence number is not above this one: the last kept.
+
+        1 where none is kept.
+        """
+
+    def begins(self) -> Iterator[Begin]:
+        """Every place that is kept where a group begins, in order of `first_seq`."""
 
     def fork_due(self) -> ForkDue | None:
         """Whether this is a restored copy, or one that lacks records that were known: then it needs a fork first."""

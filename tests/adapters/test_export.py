@@ -29,7 +29,7 @@ from ledger import facts
 from ledger.audit import verify
 from ledger.feed import Told
 from ledger.journal.records import parse
-from ledger.journal.store import Entry, Key, Span
+from ledger.journal.store import Begin, Entry, Key
 from ledger.rows import MISSING, READINGS, TRADES
 from shuiquan import Code, Refused
 from shuiquan.exchange import Exchange
@@ -140,7 +140,7 @@ def test_a_ledger_made_of_an_export_is_the_same_byte_for_byte(exported: Path, le
     assert shuiquan.import_journal([exported], tmp_path / "again.db", head=before.head) == before
     assert stored(tmp_path / "again.db") == stored(ledger)
     with database(tmp_path / "again.db") as one, database(ledger) as other:
-        for table in ("submissions", "spans"):
+        for table in ("submissions",):
             rows = [sorted(file.execute(f"SELECT * FROM {table}")) for file in (one, other)]
             assert rows[0] == rows[1]
     assert {path.name for path in tmp_path.iterdir()} <= {"again.db", "again.db.lock", "again.db-wal", "again.db-shm"}
@@ -151,32 +151,30 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self.kept: list[Entry] = []
-        self.lasts: list[int] = []
         self.keys: list[Key] = []
 
-    def append(self, after: int, entries: Any, spans: Any, keys: Any) -> None:
+    def append(self, after: int, entries: Any, first_seq: int, keys: Any) -> None:
         """Add records."""
+        assert parse(1, entries[0][1]).header.first_seq == first_seq
         assert after == len(self.kept)
         self.kept += [Entry(after + at, *entry) for at, entry in enumerate(entries, start=1)]
-        self.lasts += [last for _, last in spans]
         self.keys += keys
 
     def entries(self, after: int = 0) -> Iterator[Entry]:
         """Records behind a position."""
         return iter(self.kept[after:])
 
-    def last_seq(self, position: int) -> int:
-        """The highest number up to a position."""
-        return max(self.lasts[:position])
+    def begin_before(self, _: int) -> int:
+        """Where to begin to look for a number."""
+        return 1
 
     def all_keys(self) -> AbstractContextManager[Iterator[Key]]:
         """The keys in order."""
         return nullcontext(iter(sorted(self.keys, key=lambda key: key.first_seq)))
 
-    def spans(self) -> Iterator[Span]:
-        """The span of every record."""
-        headers = [parse(*entry[::2]).header for entry in self.kept]
-        return (Span(at, header.first_seq, header.last_seq) for at, header in enumerate(headers, start=1))
+    def begins(self) -> Iterator[Begin]:
+        """None is kept."""
+        return iter(())
 
     def head(self) -> Entry | None:
         """The last record."""
@@ -190,7 +188,6 @@ def test_a_journal_goes_into_any_store(exported: Path, ledger: Path) -> None:
     assert verify(store) == verified(ledger)
     with database(ledger) as file:
         assert sorted(store.keys) == sorted(file.execute("SELECT * FROM submissions"))
-        assert list(store.spans()) == file.execute("SELECT * FROM spans ORDER BY position")
     with pytest.raises(Refused) as caught:
         import_journal([exported], store)
     assert caught.value.code == Code.LEDGER_EXISTS

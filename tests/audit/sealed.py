@@ -54,7 +54,7 @@ class Sealed(NamedTuple):
         Path(f"{self.ledger}.head").unlink(missing_ok=True)
         with database(self.ledger) as connection:
             connection.execute("DELETE FROM stored_events WHERE originator_version > ?", (position,))
-            connection.execute("DELETE FROM spans WHERE position > ?", (position,))
+            connection.execute("DELETE FROM begins WHERE position > ?", (position,))
             connection.execute("DELETE FROM submissions WHERE first_seq > ?", (seq,))
 
 

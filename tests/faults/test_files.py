@@ -125,7 +125,7 @@ def strike_reads(seed: int, server: ForkServer, endings: Endings, path: Path) ->
         run.go_on()
     run.until(lambda run: len(run.words("begun")) > number)
     with closing(sqlite3.connect(path)) as other:  # somebody else writes: what the writer has read holds no more
-        other.execute("PRAGMA user_version = 1")
+        other.execute("CREATE TABLE another (number)")
     armed.set()
     for _ in ending.steps[number:]:
         run.go_on()

@@ -54,7 +54,7 @@ def no_more(ledger: Place, table: str) -> Iterator[None]:
         connection.execute(dropped if isinstance(ledger, Database) else "DROP TRIGGER full_up")
 
 
-@pytest.mark.parametrize("table", ["stored_events", "spans", "submissions"])
+@pytest.mark.parametrize("table", ["stored_events", "submissions"])
 def test_a_failed_commit_closes_the_writer_and_leaves_nothing(home: Home, ledger: Place, table: str) -> None:
     script = random_script(81, 6)
     world = resumed(ledger)
@@ -74,14 +74,12 @@ def test_a_writer_that_got_past_the_lock_meets_the_fence(home: Home, ledger: Pla
     position = world.exchange.position + 1
     with database(ledger) as connection:
         insert(connection, ledger, (position, "market.opened/1", b""))
-        connection.execute("INSERT INTO spans VALUES (?, ?, ?)", (position, 10**6, 10**6))
     world.clock.at_ns = script[2][0]
     with pytest.raises(Refused) as failed:
         world.exchange.submit_many([script[2][1]])
     assert failed.value.code == Code.COMMIT_FAILED
     with database(ledger) as connection:
         connection.execute("DELETE FROM stored_events WHERE originator_version = ?", (position,))
-        connection.execute("DELETE FROM spans WHERE position = ?", (position,))
     world.reopen()
     assert list(recorded(world.exchange))[-2:] == ["s0", "s1"]
     ending = undisturbed(home.copied(), script)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from eventsourcing.persistence import ApplicationRecorder, IntegrityError, StoredEvent
 
-from ledger.journal.store import Entry, Key, Store
+from ledger.journal.store import INDEXED_BYTES, INDEXED_RECORDS, Begin, Entry, Key, Store
 from shuiquan import Code, Refused
 from shuiquan.config import parse_target
 from tests.stores.homes import Home, Place, database, stock, unlocked
@@ -36,7 +36,7 @@ class Append(NamedTuple):
 
     after: int
     entries: list[tuple[str, bytes]]
-    spans: list[tuple[int, int]]
+    first_seq: int
     keys: list[Key]
 
 
@@ -45,7 +45,7 @@ class Model:
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
-        self.spans: list[tuple[int, int]] = []
+        self.groups: list[Append] = []
         self.keys: dict[tuple[str, str], Key] = {}
 
     def append(self, call: Append) -> bool:
@@ -54,25 +54,35 @@ class Model:
         if call.after != len(self.entries) or len({*names, *self.keys}) < len(names) + len(self.keys):
             return False
         self.entries += [Entry(at, *entry) for at, entry in enumerate(call.entries, call.after + 1)]
-        self.spans += call.spans
+        self.groups.append(call)
         self.keys |= dict(zip(names, call.keys, strict=True))
         return True
 
     def check(self, store: Store, rng: np.random.Generator) -> None:
         """A store must answer every question as this one does."""
-        count, last = len(self.entries), max((last for _, last in self.spans), default=0)
+        count = len(self.entries)
         for after in {0, count, count + 3, *rng.integers(0, count + 1, 2).tolist()}:
             assert list(store.entries(after)) == self.entries[after:]
-            assert store.last_seq(after) == max((last for _, last in self.spans[:after]), default=0)
             found = self.entries[after - 1 : after] if after else []
             assert store.digest(after) == (hashlib.sha256(found[0].state).digest() if found else b"")
-        for seq in {1, last, last + 1, *rng.integers(1, last + 2, 2).tolist()}:
-            first = next((at for at, (_, end) in enumerate(self.spans) if end >= seq), count)
-            assert list(store.entries_from_seq(seq)) == self.entries[first:]
+        self.check_begins(store)
         assert store.head() == (self.entries[-1] if self.entries else None)
         names = [*list(self.keys)[-3:], ("platform", "never"), ("nobody", "s1")]
         assert store.keys(names) == {name: self.keys[name] for name in names if name in self.keys}
         assert store.keys([]) == {}
+
+    def check_begins(self, store: Store) -> None:
+        """What a store keeps of where groups begin is true, and enough to find a record without reading many."""
+        begins, first = list(store.begins()), Begin(0, 1)
+        assert begins == sorted({Begin(call.first_seq, call.after + 1) for call in self.groups} & set(begins))
+        for call in self.groups:
+            large = sum(len(state) for _, state in call.entries) >= INDEXED_BYTES
+            kept = Begin(call.first_seq, call.after + 1) in begins
+            assert kept or not large
+            first = Begin(call.first_seq, call.after + 1) if kept else first
+            assert call.after + len(call.entries) - first.position < 2 * INDEXED_RECORDS or kept
+            assert [store.begin_before(call.first_seq + more) for more in (0, 1)] == [first.position] * 2
+        assert store.begin_before(0) == 1
 
 
 def random_appends(seed: int, count: int, *, with_keys: bool = True) -> Iterator[Append]:
@@ -85,13 +95,13 @@ def random_appends(seed: int, count: int, *, with_keys: bool = True) -> Iterator
         after = position - int(rng.integers(1, position + 1)) if position and rng.random() < 0.25 else position
         known = with_keys and bool(taken) and rng.random() < 0.15
         name = str(rng.choice(taken)) if known else f"c{number}"
-        entries = [(f"topic-{rng.integers(3)}/1", rng.bytes(int(rng.integers(0, 3_000)))) for _ in range(size)]
-        ends = (seq + rng.integers(1, 40, size).cumsum()).tolist()
-        spans = list(itertools.pairwise([seq, *ends]))
-        keys = [Key("platform", name, rng.bytes(32), seq + 1, ends[-1])] if with_keys else []
-        yield Append(after, entries, [(first + 1, end) for first, end in spans], keys)
+        most = 40_000 if rng.random() < 0.1 else 3_000
+        entries = [(f"topic-{rng.integers(3)}/1", rng.bytes(int(rng.integers(0, most)))) for _ in range(size)]
+        last = seq + int(rng.integers(1, 40)) * size
+        keys = [Key("platform", name, rng.bytes(32), seq + 1, last)] if with_keys else []
+        yield Append(after, entries, seq + 1, keys)
         if after == position and not known:
-            position, seq = position + size, ends[-1]
+            position, seq = position + size, last
             taken.append(name)
 
 
@@ -122,7 +132,7 @@ def test_a_store_keeps_what_it_took_and_nothing_of_what_it_refused(home: Home, s
             model.check(store, rng)
 
 
-def outcomes(recorder: ApplicationRecorder, appends: Sequence[Append], *, ours: bool) -> list[str]:
+def outcomes(recorder: ApplicationRecorder, appends: Sequence[Append]) -> list[str]:
     """What became of each append, by the kind of the library's error."""
     said = []
     for call in appends:
@@ -130,7 +140,7 @@ def outcomes(recorder: ApplicationRecorder, appends: Sequence[Append], *, ours: 
             StoredEvent(STREAM, at, topic, state) for at, (topic, state) in enumerate(call.entries, call.after + 1)
         ]
         try:
-            recorder.insert_events(events, **({"spans": call.spans} if ours else {}))
+            recorder.insert_events(events)
             said.append("stored")
         except IntegrityError as error:
             said.append(type(error).__name__)
@@ -155,8 +165,8 @@ def test_the_librarys_recorders_take_refuse_and_give_back_the_same(home: Home) -
     parse_target(place).open(writable=True).close()
     with closing_all(stock(home.new()), unlocked(place), stock(place)) as (theirs, ours, beside):
         theirs.create_table()
-        said = outcomes(theirs, appends, ours=False)
-        assert outcomes(ours, appends, ours=True) == said
+        said = outcomes(theirs, appends)
+        assert outcomes(ours, appends) == said
         assert {"stored", "IntegrityError"} == set(said)
         for question in QUESTIONS:
             answers = [question(recorder) for recorder in (theirs, ours, beside)]
@@ -175,17 +185,18 @@ def closing_all(*recorders: Any) -> Iterator[tuple[Any, ...]]:
 def test_a_batch_with_one_bad_row_leaves_nothing_in_any_table(home: Home) -> None:
     place = home.new()
     taken = Key("platform", "c1", bytes(32), 1, 1)
-    entries, spans = [("a/1", b"1"), ("a/1", b"2")], [(1, 1), (2, 2)]
+    entries, large = [("a/1", b"1"), ("a/1", b"2")], [("a/1", bytes(INDEXED_BYTES))]
     with opened(place) as store:
-        store.append(0, entries, spans, [taken])
+        store.append(0, entries, 1, [taken])
         with database(place) as connection:
-            connection.execute("INSERT INTO spans VALUES (5, 9, 9)")
-        for after, keys in ((1, []), (2, [Key("new", "c1", bytes(32), 3, 3), taken]), (3, []), (2, [taken, taken])):
-            assert refusal(lambda a=after, k=keys: store.append(a, entries, spans, k)) == Code.COMMIT_FAILED
-        with pytest.raises(ValueError, match="zip"):
-            store.append(2, entries, spans[:1], [])
+            connection.execute("INSERT INTO begins VALUES (9, 5)")
+        for after, rows, first_seq, keys in (
+            (1, entries, 3, []), (2, entries, 3, [Key("new", "c1", bytes(32), 3, 3), taken]), (2, large, 9, []),
+            (2, entries, 3, [taken, taken]),
+        ):  # fmt: skip
+            assert refusal(lambda call=(after, rows, first_seq, keys): store.append(*call)) == Code.COMMIT_FAILED
     with database(place) as connection:
-        for table, rows in (("stored_events", 2), ("spans", 3), ("submissions", 1)):
+        for table, rows in (("stored_events", 2), ("begins", 1), ("submissions", 1)):
             assert connection.execute(f"SELECT COUNT(*) FROM {table}") == [(rows,)]
 
 
@@ -208,7 +219,7 @@ def test_of_many_who_open_at_once_one_may_write(home: Home) -> None:
 
 def test_a_reader_cannot_write(home: Home) -> None:
     place = home.new()
-    call = Append(0, [("a/1", b"1")], [(1, 1)], [])
+    call = Append(0, [("a/1", b"1")], 1, [])
     with opened(place) as store, opened(place, writable=False) as reader:
         assert refusal(lambda: reader.append(*call)) == Code.COMMIT_FAILED
         store.append(*call)
@@ -231,7 +242,7 @@ def test_who_follows_misses_nothing_and_sees_nothing_twice_whoever_writes(home: 
                 offsets = range(1, 2 + number % 5)
                 events = [StoredEvent(STREAM, after + o, "a/1", f"{name} {number} {o}".encode()) for o in offsets]
                 with suppress(IntegrityError):
-                    recorder.insert_events(events, spans=[(after + o, after + o) for o in offsets])
+                    recorder.insert_events(events)
                     mine += 1
 
     def follow(_: str) -> list[Entry]:
@@ -272,15 +283,14 @@ def test_records_of_many_megabytes_come_back_as_they_were(home: Home) -> None:
     place, rng = home.new(), np.random.default_rng(0)
     states = [rng.bytes(size) for size in (5_000_000, 0, 24_000_000, 1, 8_191)] + [bytes(6_000_000)]
     with opened(place) as store:
-        spans = [(at, at) for at in range(1, len(states) + 1)]
-        store.append(0, [("big/1", state) for state in states], spans, [])
+        store.append(0, [("big/1", state) for state in states], 1, [])
     with opened(place, writable=False) as store:
         assert [entry.state for entry in store.entries()] == states
         assert [store.digest(at) for at, _ in enumerate(states, 1)] == [hashlib.sha256(s).digest() for s in states]
 
 
 HOSTILE = (
-    "a", "a\0", "\0", "a\0b", "", " ", "a ", "A", "'; DROP TABLE spans; --", '"', "\\", "\\000", "%s", "%b", "$1", "?",
+    "a", "a\0", "\0", "a\0b", "", " ", "a ", "A", "'; DROP TABLE begins; --", '"', "\\", "\\000", "%s", "%b", "$1", "?",
     "水权", "𠮷野家", "😀", "e\u0301", "\u00e9", "\u202e", "\ufeff", "\uffff", "\U0010ffff", "x" * 64, "\r\n\t",
 )  # fmt: skip
 
@@ -289,13 +299,13 @@ def test_any_text_is_a_key_of_its_own(home: Home) -> None:
     place = home.new()
     keys = [Key(*names, bytes(32), at, at) for at, names in enumerate(itertools.product(HOSTILE, HOSTILE), start=1)]
     with opened(place) as store:
-        store.append(0, [("a/1", b"")], [(1, len(keys))], keys[::2])
+        store.append(0, [("a/1", b"")], 1, keys[::2])
         for at in range(1, len(keys), 2):
             if at % 50 == 1:
                 assert not store.keys([keys[at][:2]])
-        store.append(1, [("a/1", b"")], [(1, len(keys))], keys[1::2])
+        store.append(1, [("a/1", b"")], len(keys) + 1, keys[1::2])
         with pytest.raises(UnicodeEncodeError):
-            store.append(2, [("a/1", b"")], [(1, 1)], [Key("\ud800", "c", bytes(32), 1, 1)])
+            store.append(2, [("a/1", b"")], 1, [Key("\ud800", "c", bytes(32), 1, 1)])
     with opened(place, writable=False) as store:
         assert store.keys([key[:2] for key in keys]) == {key[:2]: key for key in keys}
         assert len(list(store.entries())) == 2

@@ -167,7 +167,7 @@ def test_a_deleted_tail_is_seen_by_the_head_file_or_by_a_head_kept_outside(ledge
     world.exchange.close()
     with database(ledger) as connection:
         connection.execute("DELETE FROM stored_events WHERE originator_version > ?", (kept.records,))
-        connection.execute("DELETE FROM spans WHERE position > ?", (kept.records,))
+        connection.execute("DELETE FROM begins WHERE position > ?", (kept.records,))
         connection.execute("DELETE FROM submissions WHERE first_seq > ?", (kept.facts,))
     assert verified(ledger) == kept
     with pytest.raises(Refused) as caught:  # the head file beside it knows more

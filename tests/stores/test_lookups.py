@@ -11,7 +11,7 @@ from tests.world import OPERATOR
 
 Row = tuple[object, ...]
 KEYS = "SELECT * FROM submissions ORDER BY first_seq"
-SPANS = "SELECT * FROM spans ORDER BY position"
+BEGINS = "SELECT * FROM begins ORDER BY first_seq"
 ONE = " WHERE actor = ? AND command_id = ?"
 
 
@@ -57,33 +57,39 @@ def add_key_of_the_future(rows: list[Row], tables: Around) -> Row:
     return forged
 
 
-def drop_span(rows: list[Row], tables: Around) -> Row:
-    tables.execute("DELETE FROM spans WHERE position = ?", rows[6][:1])
-    return rows[6]
+def point_begin_elsewhere(rows: list[Row], tables: Around) -> Row:
+    """Facts that are not found any more by their numbers: who looks for them begins behind them."""
+    tables.execute("UPDATE begins SET position = ? WHERE first_seq = ?", (rows[2][1], rows[1][0]))
+    return (rows[1][0], rows[2][1])
 
 
-def point_span_elsewhere(rows: list[Row], tables: Around) -> Row:
-    """A record that is not found any more by the numbers of its facts."""
-    tables.execute("UPDATE spans SET last_seq = ? WHERE position = ?", (rows[2][2], rows[7][0]))
-    return rows[7]
+def rename_begin(rows: list[Row], tables: Around) -> Row:
+    """The same, with another number for a position."""
+    tables.execute("UPDATE begins SET first_seq = ? WHERE first_seq = ?", (rows[1][0] - 1, rows[1][0]))
+    return (rows[1][0] - 1, rows[1][1])
 
 
-def add_span(rows: list[Row], tables: Around) -> Row:
-    """The span of a record that is not there."""
-    forged = (len(rows) + 7, 1, 2)
-    tables.execute("INSERT INTO spans VALUES (?, ?, ?)", forged)
-    return forged
+def swap_begins(rows: list[Row], tables: Around) -> Row:
+    tables.execute("UPDATE begins SET position = ? WHERE first_seq = ?", (rows[1][1], rows[0][0]))
+    tables.execute("UPDATE begins SET position = ? WHERE first_seq = ?", (rows[0][1], rows[1][0]))
+    return (rows[0][0], rows[1][1])
 
 
-def add_span_before(_: list[Row], tables: Around) -> Row:
-    tables.execute("INSERT INTO spans VALUES (?, ?, ?)", (-5, 1, 2))
-    return (-5, 1, 2)
+def add_begin(forged: Row) -> Callable[[list[Row], Around], Row]:
+    """A group that is not there."""
+
+    def change(_: list[Row], tables: Around) -> Row:
+        tables.execute("INSERT INTO begins VALUES (?, ?)", forged)
+        return forged
+
+    return change
 
 
 KEY_CHANGES = [
     drop_key, drop_the_last_key, rename_key, change_content, point_key_elsewhere, add_key_behind, add_key_of_the_future,
 ]  # fmt: skip
-SPAN_CHANGES = [drop_span, point_span_elsewhere, add_span, add_span_before]
+FORGED = [(-5, 1), (0, 1), (10**6, 10**6), (10**6, 7), (10**6, -1)]
+BEGIN_CHANGES = [point_begin_elsewhere, rename_begin, swap_begins, *map(add_begin, FORGED)]
 
 
 def refusal(place: Place) -> Refused:
@@ -109,14 +115,22 @@ def test_a_changed_key_is_named(home: Home, change: Callable[[list[Row], Around]
     assert f"{text(wrong[0])} {text(wrong[1])}" in f"{refused.value} {refused.rule}"
 
 
-@pytest.mark.parametrize("change", SPAN_CHANGES)
-def test_a_changed_span_is_named(home: Home, change: Callable[[list[Row], Around], Row]) -> None:
+@pytest.mark.parametrize("change", BEGIN_CHANGES)
+def test_a_changed_beginning_is_named(home: Home, change: Callable[[list[Row], Around], Row]) -> None:
     place = home.copied()
     with database(place) as tables:
-        wrong = change(tables.execute(SPANS), tables)
+        wrong = change(tables.execute(BEGINS), tables)
     refused = refusal(place)
-    assert refused.field == "spans"
-    assert str(refused.value).startswith(f"position {wrong[0]},")
+    assert (refused.field, refused.value) == ("begins", f"seq {wrong[0]} at position {wrong[1]}")
+
+
+def test_beginnings_that_are_gone_hide_nothing(home: Home) -> None:
+    place = home.copied()
+    before = verified(place)
+    with database(place) as tables:
+        assert len(tables.execute(BEGINS)) > 3
+        tables.execute("DELETE FROM begins")
+    assert verified(place) == before
 
 
 def test_a_writer_that_goes_on_meanwhile_is_no_damage(home: Home) -> None:

@@ -179,7 +179,7 @@ def test_the_key_is_for_its_owner_alone(world: World) -> None:
 
 def test_a_registration_whose_commit_failed_leaves_no_data_after_reopening(world: World) -> None:
     with database(world.path) as connection:
-        connection.execute("CREATE TRIGGER fail AFTER INSERT ON spans BEGIN SELECT RAISE(ABORT, 'full'); END")
+        connection.execute("CREATE TRIGGER fail AFTER INSERT ON submissions BEGIN SELECT RAISE(ABORT, 'full'); END")
     with pytest.raises(Refused) as failed:
         world.submit(REGISTER, BUREAU)
     assert failed.value.code == Code.COMMIT_FAILED

@@ -133,10 +133,9 @@ FOREIGN = ("CREATE SCHEMA shuiquan", "CREATE TABLE shuiquan.stored_events (id in
     ("prepare", "code"),
     [
         (FOREIGN, Code.STORE_NOT_OURS),
-        ((*FOREIGN, *(f"CREATE TABLE shuiquan.{name} (id int)" for name in ("layout", "spans", "submissions"))),
+        ((*FOREIGN, *(f"CREATE TABLE shuiquan.{name} (id int)" for name in ("layout", "begins", "submissions"))),
          Code.STORE_NOT_OURS),
-        ((*FOREIGN, *(f"CREATE VIEW shuiquan.{name} AS SELECT 2 AS version" for name in
-                      ("layout", "spans", "submissions"))), Code.LAYOUT_UNKNOWN),
+        ((*FOREIGN, "CREATE VIEW shuiquan.layout AS SELECT 1 AS version"), Code.LAYOUT_UNKNOWN),
     ],
     ids=["table", "tables", "version"],
 )  # fmt: skip
@@ -155,7 +154,7 @@ def test_tables_that_are_not_ours_are_refused_and_left_alone(
 def test_tables_of_another_version_are_refused(databases: Databases) -> None:
     place = databases.copied()
     with database(place) as connection:
-        connection.execute("UPDATE layout SET version = 2")
+        connection.execute("UPDATE layout SET version = 1")
     for options in ({"readonly": True}, {}):
         assert refusal(lambda options=options: shuiquan.open(place, **options)).code == Code.LAYOUT_UNKNOWN
 
@@ -221,7 +220,7 @@ def test_the_session_that_writes_is_durable_and_named_whatever_the_database_is_s
                     "pg_backend_pid()", (place.name,)
                 )  # fmt: skip
             assert names == [("shuiquan",)]
-            for statement in ("DELETE FROM shuiquan.spans RETURNING 1", "CREATE TABLE shuiquan.more ()"):
+            for statement in ("DELETE FROM shuiquan.begins RETURNING 1", "CREATE TABLE shuiquan.more ()"):
                 with pytest.raises(PersistenceError, match="read-only"):
                     store._reader.select(statement)
 
@@ -239,7 +238,7 @@ def test_the_documented_grants_are_enough_and_no_more(postgres: PostgresServer, 
         world.exchange.close()
         assert refusal(lambda: shuiquan.open(as_role["reader"])).code == Code.LOGIN_REFUSED
         with psycopg.connect(as_role["writer"].partition("?")[0], autocommit=True) as connection:
-            for act in ("UPDATE shuiquan.stored_events SET state = ''", "DELETE FROM shuiquan.spans",
+            for act in ("UPDATE shuiquan.stored_events SET state = ''", "DELETE FROM shuiquan.begins",
                         "TRUNCATE shuiquan.submissions"):  # fmt: skip
                 with pytest.raises(psycopg.errors.InsufficientPrivilege):
                     connection.execute(act)
@@ -267,7 +266,7 @@ def stuck(place: Database) -> Iterator[psycopg.Connection[Any]]:
     """Let no insert of records end: it waits in the middle of its transaction."""
     with place.server.connect(place.name) as connection:
         connection.execute("BEGIN")
-        connection.execute("LOCK TABLE spans IN ACCESS EXCLUSIVE MODE")
+        connection.execute("LOCK TABLE submissions IN ACCESS EXCLUSIVE MODE")
         yield connection
 
 
