@@ -16,7 +16,7 @@ from bench.baselines import Stored
 from bench.figures import timed
 from ledger.answers import Answer
 from ledger.journal.records import draft_pages, parse
-from ledger.journal.store import Key
+from ledger.journal.store import Begin, Key
 from ledger.state import State
 from ledger.submissions import Submission
 from matching import COMMAND, OrderBook, Status
@@ -88,7 +88,7 @@ def hashing(rows: Sequence[Stored]) -> float:
 def copied_store(path: Path, rows: Sequence[Stored]) -> SQLiteStore:
     """A store that holds some records already."""
     store = SQLiteStore(path)
-    store.append(0, [(topic, state) for _, _, topic, state in rows], 1, [])
+    store.append(0, [(topic, state) for _, _, topic, state in rows], [], [])
     return store
 
 
@@ -99,7 +99,8 @@ def appending(store: SQLiteStore, turn: Turn, commits: Sequence[Sequence[Stored]
         commits, turn.positions, turn.submissions, turn.answers, strict=False
     ):
         key = Key(submission.actor, submission.command_id, bytes(32), answer.first_seq, answer.last_seq)
-        made.append((position, [(topic, state) for _, _, topic, state in rows], answer.first_seq, [key]))
+        begin = Begin(answer.first_seq, position + 1)
+        made.append((position, [(topic, state) for _, _, topic, state in rows], [begin], [key]))
 
     def append() -> None:
         for commit in made:

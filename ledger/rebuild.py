@@ -6,7 +6,8 @@ from typing import Final, NamedTuple
 
 from ledger.codes import Code, Refused
 from ledger.facts import LedgerOpened
-from ledger.journal.records import GENESIS, Decoded, parse, segments
+from ledger.journal.records import GENESIS, Decoded, parse, parse_header, segments
+from ledger.journal.seeking import Beginnings
 from ledger.journal.store import Entry, Key, Store
 from ledger.replay import Progress, read_chain
 from ledger.rows import SUBMISSIONS
@@ -61,14 +62,14 @@ def rebuild(
 ) -> tuple[int, bytes]:
     """Fill an empty store with the records of a journal. Returns position and hash of the last one.
 
-    `watch` is shown every group, and may refuse it. Keys of submissions are made of the records.
+    `watch` is shown every group, and may refuse it. Keys of submissions and beginnings of groups are made anew.
 
     Raises Refused for a store that is not empty (LEDGER_EXISTS), and whatever `whole_groups` and `watch` refuse; what
     was written by then is to be thrown away.
     """
     if store.head() is not None:
         raise Refused(Code.LEDGER_EXISTS, "store", "not empty", "an empty store")
-    last, digest, waiting, size = 0, GENESIS, list[Group](), 0
+    last, digest, waiting, size, beginnings = 0, GENESIS, list[Group](), 0, Beginnings()
     for group in whole_groups(entries):
         if watch:
             watch(group)
@@ -76,17 +77,19 @@ def rebuild(
         size += sum(len(entry.state) for entry in group.entries)
         digest = group.decoded.digest
         if size >= BATCH_BYTES:
-            last, waiting, size = append(store, last, waiting), [], 0
+            last, waiting, size = append(store, last, waiting, beginnings), [], 0
             if progress:
                 progress(last, group.decoded.last_seq)
-    return append(store, last, waiting), digest
+    return append(store, last, waiting, beginnings), digest
 
 
-def append(store: Store, after: int, groups: list[Group]) -> int:
-    """Put groups of records behind a position, with keys. Returns the position of the last."""
+def append(store: Store, after: int, groups: list[Group], beginnings: Beginnings) -> int:
+    """Put groups of records behind a position, with keys and beginnings. Returns the position of the last."""
     entries = [entry for group in groups for entry in group.entries]
     if not entries:
         return after
+    headers = [parse_header(entry.position, entry.state)[0] for entry in entries]
+    begins = beginnings.kept(after, [header.extent for header in headers], [len(entry.state) for entry in entries])
     keys = [
         Key(
             row["actor"].decode(), row["command_id"].decode(), row["content"].tobytes(), int(row["seq"]),
@@ -94,8 +97,7 @@ def append(store: Store, after: int, groups: list[Group]) -> int:
         )
         for group in groups for page in group.decoded.pages.get(SUBMISSIONS, ()) for row in page
     ]  # fmt: skip
-    (start, *_) = groups[0].decoded.starts
-    store.append(after, [(entry.topic, entry.state) for entry in entries], start.seq, keys)
+    store.append(after, [(entry.topic, entry.state) for entry in entries], begins, keys)
     return entries[-1].position
 
 

@@ -17,6 +17,7 @@ from ledger.forks import check_fork
 from ledger.intake import Intake, take_in
 from ledger.journal.pages import MAX_PAGE_FACTS
 from ledger.journal.records import GENESIS, Draft, chain
+from ledger.journal.seeking import Beginnings
 from ledger.journal.store import Key, Store
 from ledger.policy import Policy
 from ledger.replay import Progress, fold
@@ -63,6 +64,7 @@ class Writer:
         self._head = self._chained = GENESIS  # the hash of the last record that is durable, and of the last there is
         self._unchained: deque[Decided] = deque()
         self._chaining = threading.Lock()
+        self._beginnings = Beginnings()
         self._pending: list[dict[Name, Coming]] = []  # by commit, what is decided and not yet durable
         self._closed: Refused | None = None
         self._failed: Refused | None = None  # by a commit: nothing that was decided later may be recorded
@@ -142,8 +144,9 @@ class Writer:
             records = self.chain(decided)
             if records:
                 entries = [(draft.topic, state) for draft, state, _ in records]
-                first, *_ = records[0]
-                self._store.append(self.position, entries, first.first_seq, keys_of(decided.new))
+                extents, sizes = [draft.extent for draft, _, _ in records], [len(state) for _, state in entries]
+                begins = self._beginnings.kept(self.position, extents, sizes)
+                self._store.append(self.position, entries, begins, keys_of(decided.new))
         except BaseException as failure:
             self._failed = self.fail(failure)
             raise self._failed from failure

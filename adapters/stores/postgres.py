@@ -34,7 +34,7 @@ from adapters.stores.postgres_server import (
     open_session,
 )
 from ledger.codes import Code, Refused
-from ledger.journal.store import Begin, Entry, ForkDue, Key, begins_kept
+from ledger.journal.store import Begin, Entry, ForkDue, Key
 
 STREAM: Final = "journal"
 READ_AT_ONCE: Final = 64  # a page can be several megabytes
@@ -223,7 +223,7 @@ class PostgresStore:
         self,
         after: int,
         entries: Sequence[tuple[str, bytes]],
-        first_seq: int,
+        begins: Sequence[Begin],
         keys: Sequence[Key],
     ) -> None:
         """Add records behind a position in one durable transaction. Raises Refused (COMMIT_FAILED)."""
@@ -233,7 +233,7 @@ class PostgresStore:
         if self._writer is None:
             raise Refused(Code.COMMIT_FAILED, "position", after + 1, "opened for reading")
         try:
-            self._writer.insert_events(events, begins=begins_kept(after, entries, first_seq), keys=keys)
+            self._writer.insert_events(events, begins=begins, keys=keys)
         except PersistenceError as problem:
             raise Refused(Code.COMMIT_FAILED, "position", after + 1, one_line(problem)) from problem
         self._first = self._first or self.digest(1)

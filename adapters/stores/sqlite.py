@@ -24,7 +24,7 @@ from adapters.stores.failures import coded, refusal
 from adapters.stores.headfile import HeadFile
 from adapters.stores.lockfile import LockFile
 from ledger.codes import Code, Refused
-from ledger.journal.store import RESTORED, Begin, Entry, ForkDue, Key, begins_kept
+from ledger.journal.store import RESTORED, Begin, Entry, ForkDue, Key
 
 STREAM: Final = "journal"
 APPLICATION_ID: Final = 0x53515331  # "SQS1" in the file's header says whose it is
@@ -117,7 +117,7 @@ class SQLiteStore:
         self,
         after: int,
         entries: Sequence[tuple[str, bytes]],
-        first_seq: int,
+        begins: Sequence[Begin],
         keys: Sequence[Key],
     ) -> None:
         """Add records behind a position in one durable transaction. Raises Refused (COMMIT_FAILED, LEDGER_LOCKED)."""
@@ -128,7 +128,7 @@ class SQLiteStore:
             if self._lock:
                 self._lock.check()
             self._checkpointer.expect(TREE_PAGES + len(keys) + sum(len(state) for _, state in entries) // PAGE_BYTES)
-            self._recorder.insert_events(events, begins=begins_kept(after, entries, first_seq), keys=keys)
+            self._recorder.insert_events(events, begins=begins, keys=keys)
         except (PersistenceError, sqlite3.Error) as problem:
             raise Refused(Code.COMMIT_FAILED, "position", after + 1, str(problem)) from problem
         self._first = self._first or self.digest(1)

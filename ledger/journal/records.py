@@ -35,6 +35,9 @@ GENESIS: Final = bytes(32)
 LENGTH: Final = struct.Struct("<I")
 ROOM: Final = 1_024  # more than any header takes, which names the columns of its topic
 
+Extent = tuple[int, int, int]
+"""First and last sequence number of a record, and how many facts it holds."""
+
 
 class Header(msgspec.Struct, frozen=True, array_like=True):
     """What a record says of itself. `columns` is empty for a rare fact."""
@@ -48,6 +51,11 @@ class Header(msgspec.Struct, frozen=True, array_like=True):
     count: int
     at_ns: int  # of the last submission in it
     columns: tuple[tuple[str, str], ...]
+
+    @property
+    def extent(self) -> Extent:
+        """Which facts it holds."""
+        return self.first_seq, self.last_seq, self.count
 
 
 class Record(NamedTuple):
@@ -119,6 +127,11 @@ class Draft(NamedTuple):
     at_ns: int
     columns: tuple[tuple[str, str], ...]
     body: memoryview  # behind ROOM for the header, so that nothing is copied to put that before it
+
+    @property
+    def extent(self) -> Extent:
+        """Which facts it holds."""
+        return self.first_seq, self.last_seq, self.facts
 
 
 def draft_fact(stamped: Stamped) -> Draft:
@@ -263,17 +276,21 @@ def decoded(group: Sequence[Record]) -> Decoded:
 
 
 def starts_of(group: Sequence[Record]) -> tuple[Start, ...]:
-    """Where the groups begin that were joined into one: each time all facts before are complete."""
-    starts: list[Start] = []
-    next_seq, count, last = group[0].header.first_seq, 0, 0
-    for record in group:
-        header = record.header
-        if not count:
-            starts.append(Start(record.position, header.first_seq, record.first_at_ns))
-        count, last = count + header.count, max(last, header.last_seq)
-        if next_seq + count - 1 == last:
-            next_seq, count = last + 1, 0
-    return tuple(starts)
+    """Where the groups begin that were joined into one."""
+    first = [group[at] for at in group_starts([record.header.extent for record in group])]
+    return tuple(Start(record.position, record.header.first_seq, record.first_at_ns) for record in first)
+
+
+def group_starts(extents: Iterable[Extent]) -> Iterator[int]:
+    """Which records of whole groups, counted from 0, begin one: each time all facts before are complete."""
+    begin = held = end = 0
+    for at, (first, last, count) in enumerate(extents):
+        if not held:
+            yield at
+            begin = first
+        held, end = held + count, max(end, last)
+        if begin + held - 1 == end:
+            held = 0
 
 
 def segments(records: Iterable[Record], next_seq: int | None = None) -> Iterator[Decoded]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import Final, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 
 class Key(NamedTuple):
@@ -40,18 +40,6 @@ class ForkDue(NamedTuple):
 
 
 RESTORED, OLDER, OTHER = "restored", "older", "other"
-INDEXED_RECORDS: Final = 16
-INDEXED_BYTES: Final = 65_536
-
-
-def begins_kept(after: int, entries: Sequence[tuple[str, bytes]], first_seq: int) -> list[Begin]:
-    """What a store keeps of where records begin: of large ones, and whenever another sixteen are full.
-
-    So whoever looks for a fact reads little in vain, and most commits of a few facts write nothing more for it.
-    """
-    large = sum(len(state) for _, state in entries) >= INDEXED_BYTES
-    another = (after + len(entries)) // INDEXED_RECORDS > after // INDEXED_RECORDS
-    return [Begin(first_seq, after + 1)] if large or another else []
 
 
 class Source(Protocol):
@@ -68,12 +56,10 @@ class Store(Protocol):
         self,
         after: int,
         entries: Sequence[tuple[str, bytes]],
-        first_seq: int,
+        begins: Sequence[Begin],
         keys: Sequence[Key],
     ) -> None:
-        """Add whole groups of records (topic, bytes) behind position `after`, all or none, durably.
-
-        `first_seq` is the first sequence number in them, for the `begins` that the store keeps.
+        """Add records (topic, bytes) behind position `after`, all or none, durably.
 
         Raises Refused (COMMIT_FAILED) when the store refuses or cannot say.
         """

@@ -151,30 +151,31 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self.kept: list[Entry] = []
+        self.kept_begins: list[Begin] = []
         self.keys: list[Key] = []
 
-    def append(self, after: int, entries: Any, first_seq: int, keys: Any) -> None:
+    def append(self, after: int, entries: Any, begins: Any, keys: Any) -> None:
         """Add records."""
-        assert parse(1, entries[0][1]).header.first_seq == first_seq
         assert after == len(self.kept)
         self.kept += [Entry(after + at, *entry) for at, entry in enumerate(entries, start=1)]
+        self.kept_begins += begins
         self.keys += keys
 
     def entries(self, after: int = 0) -> Iterator[Entry]:
         """Records behind a position."""
         return iter(self.kept[after:])
 
-    def begin_before(self, _: int) -> int:
+    def begin_before(self, seq: int) -> int:
         """Where to begin to look for a number."""
-        return 1
+        return max([begin.position for begin in self.kept_begins if begin.first_seq <= seq], default=1)
 
     def all_keys(self) -> AbstractContextManager[Iterator[Key]]:
         """The keys in order."""
         return nullcontext(iter(sorted(self.keys, key=lambda key: key.first_seq)))
 
     def begins(self) -> Iterator[Begin]:
-        """None is kept."""
-        return iter(())
+        """Where groups begin."""
+        return iter(self.kept_begins)
 
     def head(self) -> Entry | None:
         """The last record."""

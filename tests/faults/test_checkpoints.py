@@ -73,7 +73,7 @@ def test_a_long_log_begins_anew_while_commits_go_on(tmp_path: Path) -> None:
     path, pages = tmp_path / "ledger.db", OFTEN // 8
     store, log = SQLiteStore(path), Path(f"{path}-wal")
     for position in range(LONGEST_LOG // pages - 1):  # then a commit would do it
-        store.append(position, [("any", bytes(pages * PAGE_BYTES))], position + 1, [])
+        store.append(position, [("any", bytes(pages * PAGE_BYTES))], [], [])
         if log.stat().st_size < position * pages * PAGE_BYTES:
             break
     else:

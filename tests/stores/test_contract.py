@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from eventsourcing.persistence import ApplicationRecorder, IntegrityError, StoredEvent
 
-from ledger.journal.store import INDEXED_BYTES, INDEXED_RECORDS, Begin, Entry, Key, Store
+from ledger.journal.store import Begin, Entry, Key, Store
 from shuiquan import Code, Refused
 from shuiquan.config import parse_target
 from tests.stores.homes import Home, Place, database, stock, unlocked
@@ -36,7 +36,7 @@ class Append(NamedTuple):
 
     after: int
     entries: list[tuple[str, bytes]]
-    first_seq: int
+    begins: list[Begin]
     keys: list[Key]
 
 
@@ -45,7 +45,7 @@ class Model:
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
-        self.groups: list[Append] = []
+        self.begins: list[Begin] = []
         self.keys: dict[tuple[str, str], Key] = {}
 
     def append(self, call: Append) -> bool:
@@ -54,7 +54,7 @@ class Model:
         if call.after != len(self.entries) or len({*names, *self.keys}) < len(names) + len(self.keys):
             return False
         self.entries += [Entry(at, *entry) for at, entry in enumerate(call.entries, call.after + 1)]
-        self.groups.append(call)
+        self.begins += call.begins
         self.keys |= dict(zip(names, call.keys, strict=True))
         return True
 
@@ -65,24 +65,15 @@ class Model:
             assert list(store.entries(after)) == self.entries[after:]
             found = self.entries[after - 1 : after] if after else []
             assert store.digest(after) == (hashlib.sha256(found[0].state).digest() if found else b"")
-        self.check_begins(store)
+        assert list(store.begins()) == self.begins
+        last = max((begin.first_seq for begin in self.begins), default=9)
+        for seq in {0, 1, last - 1, last, last + 1, *rng.integers(1, last + 2, 2).tolist()}:
+            found = [begin.position for begin in self.begins if begin.first_seq <= seq]
+            assert store.begin_before(seq) == (found[-1] if found else 1)
         assert store.head() == (self.entries[-1] if self.entries else None)
         names = [*list(self.keys)[-3:], ("platform", "never"), ("nobody", "s1")]
         assert store.keys(names) == {name: self.keys[name] for name in names if name in self.keys}
         assert store.keys([]) == {}
-
-    def check_begins(self, store: Store) -> None:
-        """What a store keeps of where groups begin is true, and enough to find a record without reading many."""
-        begins, first = list(store.begins()), Begin(0, 1)
-        assert begins == sorted({Begin(call.first_seq, call.after + 1) for call in self.groups} & set(begins))
-        for call in self.groups:
-            large = sum(len(state) for _, state in call.entries) >= INDEXED_BYTES
-            kept = Begin(call.first_seq, call.after + 1) in begins
-            assert kept or not large
-            first = Begin(call.first_seq, call.after + 1) if kept else first
-            assert call.after + len(call.entries) - first.position < 2 * INDEXED_RECORDS or kept
-            assert [store.begin_before(call.first_seq + more) for more in (0, 1)] == [first.position] * 2
-        assert store.begin_before(0) == 1
 
 
 def random_appends(seed: int, count: int, *, with_keys: bool = True) -> Iterator[Append]:
@@ -95,13 +86,14 @@ def random_appends(seed: int, count: int, *, with_keys: bool = True) -> Iterator
         after = position - int(rng.integers(1, position + 1)) if position and rng.random() < 0.25 else position
         known = with_keys and bool(taken) and rng.random() < 0.15
         name = str(rng.choice(taken)) if known else f"c{number}"
-        most = 40_000 if rng.random() < 0.1 else 3_000
-        entries = [(f"topic-{rng.integers(3)}/1", rng.bytes(int(rng.integers(0, most)))) for _ in range(size)]
-        last = seq + int(rng.integers(1, 40)) * size
-        keys = [Key("platform", name, rng.bytes(32), seq + 1, last)] if with_keys else []
-        yield Append(after, entries, seq + 1, keys)
+        entries = [(f"topic-{rng.integers(3)}/1", rng.bytes(int(rng.integers(0, 3_000)))) for _ in range(size)]
+        ends = (seq + rng.integers(1, 40, size).cumsum()).tolist()
+        placed = enumerate(itertools.pairwise([seq, *ends]), after + 1)
+        begins = [Begin(first + 1, position) for position, (first, _) in placed if rng.random() < 0.2]
+        keys = [Key("platform", name, rng.bytes(32), seq + 1, ends[-1])] if with_keys else []
+        yield Append(after, entries, begins, keys)
         if after == position and not known:
-            position, seq = position + size, last
+            position, seq = position + size, ends[-1]
             taken.append(name)
 
 
@@ -185,16 +177,14 @@ def closing_all(*recorders: Any) -> Iterator[tuple[Any, ...]]:
 def test_a_batch_with_one_bad_row_leaves_nothing_in_any_table(home: Home) -> None:
     place = home.new()
     taken = Key("platform", "c1", bytes(32), 1, 1)
-    entries, large = [("a/1", b"1"), ("a/1", b"2")], [("a/1", bytes(INDEXED_BYTES))]
+    entries, begin, more = [("a/1", b"1"), ("a/1", b"2")], Begin(1, 1), [Begin(3, 3)]
     with opened(place) as store:
-        store.append(0, entries, 1, [taken])
-        with database(place) as connection:
-            connection.execute("INSERT INTO begins VALUES (9, 5)")
-        for after, rows, first_seq, keys in (
-            (1, entries, 3, []), (2, entries, 3, [Key("new", "c1", bytes(32), 3, 3), taken]), (2, large, 9, []),
-            (2, entries, 3, [taken, taken]),
+        store.append(0, entries, [begin], [taken])
+        for after, begins, keys in (
+            (1, more, []), (2, more, [Key("new", "c1", bytes(32), 3, 3), taken]), (2, more, [taken, taken]),
+            (2, [*more, begin], []), (2, more * 2, []),
         ):  # fmt: skip
-            assert refusal(lambda call=(after, rows, first_seq, keys): store.append(*call)) == Code.COMMIT_FAILED
+            assert refusal(lambda call=(after, entries, begins, keys): store.append(*call)) == Code.COMMIT_FAILED
     with database(place) as connection:
         for table, rows in (("stored_events", 2), ("begins", 1), ("submissions", 1)):
             assert connection.execute(f"SELECT COUNT(*) FROM {table}") == [(rows,)]
@@ -219,7 +209,7 @@ def test_of_many_who_open_at_once_one_may_write(home: Home) -> None:
 
 def test_a_reader_cannot_write(home: Home) -> None:
     place = home.new()
-    call = Append(0, [("a/1", b"1")], 1, [])
+    call = Append(0, [("a/1", b"1")], [], [])
     with opened(place) as store, opened(place, writable=False) as reader:
         assert refusal(lambda: reader.append(*call)) == Code.COMMIT_FAILED
         store.append(*call)
@@ -283,7 +273,7 @@ def test_records_of_many_megabytes_come_back_as_they_were(home: Home) -> None:
     place, rng = home.new(), np.random.default_rng(0)
     states = [rng.bytes(size) for size in (5_000_000, 0, 24_000_000, 1, 8_191)] + [bytes(6_000_000)]
     with opened(place) as store:
-        store.append(0, [("big/1", state) for state in states], 1, [])
+        store.append(0, [("big/1", state) for state in states], [], [])
     with opened(place, writable=False) as store:
         assert [entry.state for entry in store.entries()] == states
         assert [store.digest(at) for at, _ in enumerate(states, 1)] == [hashlib.sha256(s).digest() for s in states]
@@ -299,13 +289,13 @@ def test_any_text_is_a_key_of_its_own(home: Home) -> None:
     place = home.new()
     keys = [Key(*names, bytes(32), at, at) for at, names in enumerate(itertools.product(HOSTILE, HOSTILE), start=1)]
     with opened(place) as store:
-        store.append(0, [("a/1", b"")], 1, keys[::2])
+        store.append(0, [("a/1", b"")], [], keys[::2])
         for at in range(1, len(keys), 2):
             if at % 50 == 1:
                 assert not store.keys([keys[at][:2]])
-        store.append(1, [("a/1", b"")], len(keys) + 1, keys[1::2])
+        store.append(1, [("a/1", b"")], [], keys[1::2])
         with pytest.raises(UnicodeEncodeError):
-            store.append(2, [("a/1", b"")], 1, [Key("\ud800", "c", bytes(32), 1, 1)])
+            store.append(2, [("a/1", b"")], [], [Key("\ud800", "c", bytes(32), 1, 1)])
     with opened(place, writable=False) as store:
         assert store.keys([key[:2] for key in keys]) == {key[:2]: key for key in keys}
         assert len(list(store.entries())) == 2

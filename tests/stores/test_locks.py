@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from subprocess import Popen
 
@@ -270,6 +270,14 @@ def foreign_database(path: Path) -> None:
     connection.close()
 
 
+def former_layout(path: Path) -> None:
+    """Make a ledger with the tables of an earlier version of this program."""
+    filled(path, []).exchange.close()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA user_version = 0")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
 def text(path: Path) -> None:
     """Write a text file."""
     path.write_text("用水权登记表\n" * 200, "utf-8")
@@ -290,6 +298,7 @@ def cut_off(path: Path) -> None:
         (text, Code.STORE_NOT_OURS),
         (foreign_database, Code.STORE_NOT_OURS),
         (cut_off, Code.STORE_DAMAGED),
+        (former_layout, Code.LAYOUT_UNKNOWN),
     ],
 )
 def test_what_is_no_ledger_is_refused_by_its_code_and_left_as_it_was(
