@@ -15,7 +15,7 @@ from rich.table import Table
 
 from bench import awaiting, clients, durable, durable_server, reading, storage
 from bench.figures import FULL, QUICK, Found, Scene, Size, missing
-from bench.machine import store_conditions
+from bench.machine import store_conditions, watched_host
 from bench.tables import number, show, table_of
 from bench.world import INSTRUMENTS
 
@@ -56,8 +56,10 @@ def measure(size: Size, scenes: Sequence[Scene]) -> Results:
     for scene in scenes:
         told.print(f"{scene.title} …")
         try:
-            with tempfile.TemporaryDirectory() as folder:
-                found.append(scene.measure(size, Path(folder)))
+            host: dict[str, Any] = {}
+            with tempfile.TemporaryDirectory() as folder, watched_host(host):
+                one = scene.measure(size, Path(folder))
+            found.append(msgspec.structs.replace(one, conditions=one.conditions | host))
         except Exception as failure:  # noqa: BLE001 - what the other scenes found is not lost
             told.print_exception()
             found.append(Found(scene.name, scene.title, [missing(FAILED, repr(failure))], {}, "everything"))

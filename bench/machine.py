@@ -3,6 +3,9 @@
 import os
 import platform
 import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -31,6 +34,24 @@ def file_system(folder: Path) -> str:
         if folder.resolve().is_relative_to(point) and len(point) >= len(found[0]):
             found = point, f"{kind} on {device}"
     return found[1]
+
+
+def stolen_s() -> float:
+    """Seconds of processors that a host gave to other machines since this one started; 0 where nobody tells."""
+    counters = Path("/proc/stat")
+    if not counters.exists():
+        return 0.0
+    _, _user, _nice, _system, _idle, _iowait, _irq, _softirq, stolen, *_ = counters.read_text("utf-8").split()
+    return int(stolen) / os.sysconf("SC_CLK_TCK")
+
+
+@contextmanager
+def watched_host(conditions: dict[str, Any]) -> Iterator[None]:
+    """Note among the conditions how much of the processors' time the host gave to others within the block."""
+    started, before = time.perf_counter(), stolen_s()
+    yield
+    spent_s = (time.perf_counter() - started) * (os.cpu_count() or 1)
+    conditions["time that the host gave to other machines"] = f"{(stolen_s() - before) / spent_s:.1%}"
 
 
 def machine() -> dict[str, Any]:
