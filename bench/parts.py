@@ -98,7 +98,7 @@ def appending(store: SQLiteStore, turn: Turn, commits: Sequence[Sequence[Stored]
     for rows, position, submission, answer in zip(
         commits, turn.positions, turn.submissions, turn.answers, strict=False
     ):
-        key = Key(submission.actor, submission.command_id, bytes(32), answer.first_seq, answer.last_seq)
+        key = Key(submission.actor, submission.command_id, answer.first_seq)
         begin = Begin(answer.first_seq, position + 1)
         made.append((position, [(topic, state) for _, _, topic, state in rows], [begin], [key]))
 

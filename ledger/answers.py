@@ -1,15 +1,16 @@
 """What a submission led to: its facts, as the caller gets them at once and again when he repeats it."""
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import numpy as np
 
 from ledger import facts, rows
+from ledger.codes import Code, Refused
 from ledger.journal.records import parse
 from ledger.journal.seeking import entries_from_seq
-from ledger.journal.store import Key, Store
+from ledger.journal.store import Name, Store
 from ledger.segments import Segment
 from ledger.tables import Array, joined
 
@@ -84,6 +85,13 @@ class Answer(msgspec.Struct, frozen=True, eq=False, gc=False):
         return f"Answer({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
 
+class Recorded(NamedTuple):
+    """A submission that was decided: the digest of its content, and its answer."""
+
+    content: bytes
+    answer: Answer
+
+
 def pages_of(segment: Segment) -> Pages:
     """The frequent facts of a segment."""
     return Pages(*map(segment.pages.get, rows.PAGE_DTYPES, NOTHING))
@@ -96,10 +104,14 @@ def make_answer(first_seq: int, last_seq: int, at_ns: int, parts: Sequence[Segme
     return Answer(first_seq, last_seq, at_ns, pages, acts=[stamped for part in parts for stamped in part.rare])
 
 
-def read_answer(store: Store, key: Key) -> Answer:
-    """The facts of a recorded submission, as they were answered."""
-    first_seq, last_seq = key.first_seq, key.last_seq
-    parts, at_ns = [], 0
+def read_recorded(store: Store, name: Name, first_seq: int) -> Recorded:
+    """A recorded submission from the facts from its own on, as it was answered.
+
+    Raises Refused (LOOKUP_DIFFERS) where the journal holds no such submission at this number.
+    """
+    parts: list[Segment] = []
+    row: Any = None
+    last_seq = first_seq
     for entry in entries_from_seq(store, first_seq):
         record = parse(entry.position, entry.state)
         if record.header.first_seq > last_seq:
@@ -108,8 +120,18 @@ def read_answer(store: Store, key: Key) -> Answer:
             parts.append(Segment([record.fact], {}, None))
             continue
         topic, page = record.page
-        if topic == rows.SUBMISSIONS:
-            at_ns = int(page["at_ns"][page["seq"] == first_seq].max(initial=at_ns))
-        else:
-            parts.append(Segment([], {topic: page[(page["seq"] >= first_seq) & (page["seq"] <= last_seq)]}, None))
-    return make_answer(first_seq, last_seq, at_ns, parts)
+        if topic != rows.SUBMISSIONS:
+            parts.append(Segment([], {topic: page}, None))
+        elif row is None and (page["seq"] == first_seq).any():
+            row = page[page["seq"] == first_seq][0]
+            last_seq = first_seq + int(row["facts"]) - 1
+    if row is None or (row["actor"].decode(), row["command_id"].decode()) != name:
+        raise Refused(Code.LOOKUP_DIFFERS, "submissions", " ".join(name), f"no such submission at seq {first_seq}")
+    own = [part if part.rare else between(part, first_seq, last_seq) for part in parts]
+    return Recorded(row["content"].tobytes(), make_answer(first_seq, last_seq, int(row["at_ns"]), own))
+
+
+def between(part: Segment, first_seq: int, last_seq: int) -> Segment:
+    """The facts of a segment of pages from one sequence number to another."""
+    cut = {topic: page[(page["seq"] >= first_seq) & (page["seq"] <= last_seq)] for topic, page in part.pages.items()}
+    return Segment([], cut, None)

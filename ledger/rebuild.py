@@ -91,12 +91,11 @@ def append(store: Store, after: int, groups: list[Group], beginnings: Beginnings
     headers = [parse_header(entry.position, entry.state)[0] for entry in entries]
     begins = beginnings.kept(after, [header.extent for header in headers], [len(entry.state) for entry in entries])
     keys = [
-        Key(
-            row["actor"].decode(), row["command_id"].decode(), row["content"].tobytes(), int(row["seq"]),
-            int(row["seq"] + row["facts"] - 1),
-        )
-        for group in groups for page in group.decoded.pages.get(SUBMISSIONS, ()) for row in page
-    ]  # fmt: skip
+        Key(row["actor"].decode(), row["command_id"].decode(), int(row["seq"]))
+        for group in groups
+        for page in group.decoded.pages.get(SUBMISSIONS, ())
+        for row in page
+    ]
     store.append(after, [(entry.topic, entry.state) for entry in entries], begins, keys)
     return entries[-1].position
 

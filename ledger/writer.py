@@ -10,7 +10,7 @@ from typing import cast
 import msgspec
 import numpy as np
 
-from ledger.answers import Answer, read_answer
+from ledger.answers import Answer, Recorded, read_recorded
 from ledger.codes import Code, Refused
 from ledger.decider import Decider
 from ledger.forks import check_fork
@@ -18,7 +18,7 @@ from ledger.intake import Intake, take_in
 from ledger.journal.pages import MAX_PAGE_FACTS
 from ledger.journal.records import GENESIS, Draft, chain
 from ledger.journal.seeking import Beginnings
-from ledger.journal.store import Key, Store
+from ledger.journal.store import Key, Name, Store
 from ledger.policy import Policy
 from ledger.replay import Progress, fold
 from ledger.segments import Segment, drafts
@@ -27,15 +27,6 @@ from ledger.state import State
 from ledger.submissions import Content, Submission
 from ledger.tables import AT_NS
 
-Name = tuple[str, str]
-"""Actor and command id, under which a submission may be repeated (contract K1)."""
-
-Coming = tuple[bytes, Answer]
-"""A submission that is decided and on its way: its content digest and its answer."""
-
-Known = Key | Coming
-"""A submission that was there before."""
-
 
 class Decided(msgspec.Struct, eq=False):
     """What one commit will hold: answers for its submissions, facts, the policy in force, and new submissions."""
@@ -43,7 +34,7 @@ class Decided(msgspec.Struct, eq=False):
     answers: list[Answer | Refused]
     segments: list[Segment]
     policy: int
-    new: dict[Name, Coming]
+    new: dict[Name, Recorded]
     records: list[tuple[Draft, bytes, bytes]] | None = None  # each with its bytes and hash, once they are chained
 
 
@@ -65,7 +56,7 @@ class Writer:
         self._unchained: deque[Decided] = deque()
         self._chaining = threading.Lock()
         self._beginnings = Beginnings()
-        self._pending: list[dict[Name, Coming]] = []  # by commit, what is decided and not yet durable
+        self._pending: list[dict[Name, Recorded]] = []  # by commit, what is decided and not yet durable
         self._closed: Refused | None = None
         self._failed: Refused | None = None  # by a commit: nothing that was decided later may be recorded
 
@@ -184,7 +175,7 @@ class Writer:
         return answers
 
     def _alone(
-        self, submission: Submission, digest: bytes | Refused, known: dict[Name, Known], now_ns: int
+        self, submission: Submission, digest: bytes | Refused, known: dict[Name, Recorded], now_ns: int
     ) -> Answer | Refused:
         """The answer to one submission, or its refusal."""
         if isinstance(digest, Refused):
@@ -193,40 +184,35 @@ class Writer:
         before = self._pending[-1].get(name) or known.get(name)
         try:
             if before is not None:
-                check_repeat(submission, before, digest)
-            elif not isinstance(submission.content, np.ndarray):
+                return repeated(submission, before, digest)
+            if not isinstance(submission.content, np.ndarray):
                 check_fork(submission, self._store)
                 submission = msgspec.structs.replace(submission, content=self._seal(submission.content))
         except Refused as refusal:
             return refusal
-        if before is not None:  # not in the block above: a store that cannot say what it recorded ends the writer (K4)
-            return self._first_answer(before)
         answer = self._decider.decide(submission, digest, now_ns)
         self._pend([name], [digest], [answer])
         return answer
 
-    def _known(self, names: Sequence[Name], digests: Sequence[bytes | Refused]) -> dict[Name, Known]:
+    def _known(self, names: Sequence[Name], digests: Sequence[bytes | Refused]) -> dict[Name, Recorded]:
         """Those of well-formed submissions that came before this commit."""
         new = {name for name, digest in zip(names, digests, strict=True) if type(digest) is bytes}
         pending = {name: commit[name] for commit in list(self._pending) for name in new & commit.keys()}
         new.difference_update(pending)  # asked later: a submission moves from there to the store
-        return {**pending, **(self._store.keys(list(new)) if new else {})}
-
-    def _first_answer(self, known: Known) -> Answer:
-        """The answer to a submission that is recorded or on its way, for who repeats it."""
-        answer = read_answer(self._store, known) if isinstance(known, Key) else known[1]
-        return msgspec.structs.replace(answer, repeated=True)
+        stored = self._store.keys(list(new)) if new else {}
+        return pending | {name: read_recorded(self._store, name, seq) for name, seq in stored.items()}
 
     def _pend(self, names: Sequence[Name], digests: Sequence[bytes], answers: Sequence[Answer]) -> None:
         """Remember decided submissions by their keys until they are durable."""
-        self._pending[-1].update(zip(names, zip(digests, answers, strict=True), strict=True))
+        self._pending[-1].update(zip(names, map(Recorded, digests, answers), strict=True))
 
     def answer(self, actor: str, command_id: str) -> Answer | None:
         """What a recorded submission was answered, from its facts; None where there was none."""
-        known = self._store.keys([(actor, command_id)])
-        if not known:
+        name = (actor, command_id)
+        first_seq = self._store.keys([name]).get(name)
+        if first_seq is None:
             return None
-        return msgspec.structs.replace(read_answer(self._store, known[actor, command_id]), repeated=True)
+        return msgspec.structs.replace(read_recorded(self._store, name, first_seq).answer, repeated=True)
 
     def _taken(self, answers: list[Answer | Refused]) -> Decided:
         """What was decided, as the commit that it becomes."""
@@ -246,13 +232,9 @@ def fit_together(names: Sequence[Name], rows: Sequence[int], known: Iterable[Nam
     return [*fits, False]
 
 
-def keys_of(new: dict[Name, Coming]) -> list[Key]:
+def keys_of(new: dict[Name, Recorded]) -> list[Key]:
     """The keys of new submissions."""
-    if not new:
-        return []
-    (actors, command_ids), (contents, answers) = zip(*new, strict=True), zip(*new.values(), strict=True)
-    first_seqs, last_seqs = [answer.first_seq for answer in answers], [answer.last_seq for answer in answers]
-    return [*map(Key._make, zip(actors, command_ids, contents, first_seqs, last_seqs, strict=True))]
+    return [Key(actor, command_id, answer.first_seq) for (actor, command_id), (_, answer) in new.items()]
 
 
 def policy_digest(policy: Policy) -> bytes:
@@ -260,8 +242,9 @@ def policy_digest(policy: Policy) -> bytes:
     return hashlib.sha256(msgspec.msgpack.encode(policy)).digest()
 
 
-def check_repeat(submission: Submission, known: Known, digest: bytes) -> None:
-    """Raise Refused (COMMAND_ID_REUSED) when a known command id comes with other content."""
-    content, first_seq = (known.content, known.first_seq) if isinstance(known, Key) else (known[0], known[1].first_seq)
-    if content != digest:
-        raise Refused(Code.COMMAND_ID_REUSED, "command_id", submission.command_id, f"used at seq {first_seq}")
+def repeated(submission: Submission, known: Recorded, digest: bytes) -> Answer:
+    """The answer to a known submission. Raises Refused (COMMAND_ID_REUSED) when it comes with other content."""
+    if known.content != digest:
+        rule = f"used at seq {known.answer.first_seq}"
+        raise Refused(Code.COMMAND_ID_REUSED, "command_id", submission.command_id, rule)
+    return msgspec.structs.replace(known.answer, repeated=True)

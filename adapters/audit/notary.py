@@ -10,7 +10,7 @@ from adapters.audit.files import TREE, beside
 from adapters.audit.keys import Keys
 from adapters.audit.reports import make_report
 from adapters.audit.tree import grown_tree
-from ledger.answers import read_answer
+from ledger.answers import read_recorded
 from ledger.audit.check_proof import InvalidProof, decode_fact, parse_checkpoint, parted, root_of
 from ledger.audit.checkpoints import (
     START,
@@ -168,9 +168,11 @@ class Notary:
 
     def receipt(self, actor: str, command_id: str) -> str:
         """A signed note on a recorded submission. Raises Refused (NOT_RECORDED) where there is none."""
-        key = self._store.keys([(actor, command_id)]).get((actor, command_id))
-        if key is None:
+        name = (actor, command_id)
+        first_seq = self._store.keys([name]).get(name)
+        if first_seq is None:
             raise Refused(Code.NOT_RECORDED, "command_id", command_id, f"one of {actor}")
-        at_ns = read_answer(self._store, key).at_ns
+        content, answer = read_recorded(self._store, name, first_seq)
         signing = self._keys.signing(self.origin)
-        return sign(Receipt(signing.name, *key, at_ns).text, signing)
+        receipt = Receipt(signing.name, *name, content, answer.first_seq, answer.last_seq, answer.at_ns)
+        return sign(receipt.text, signing)

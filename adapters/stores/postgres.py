@@ -34,7 +34,7 @@ from adapters.stores.postgres_server import (
     open_session,
 )
 from ledger.codes import Code, Refused
-from ledger.journal.store import Begin, Entry, ForkDue, Key
+from ledger.journal.store import Begin, Entry, ForkDue, Key, Name
 
 STREAM: Final = "journal"
 READ_AT_ONCE: Final = 64  # a page can be several megabytes
@@ -45,11 +45,11 @@ TABLES: Final = (
     # pages are arrays of integers: compressing them takes the server seven times as long as writing them
     "ALTER TABLE shuiquan.stored_events ALTER COLUMN state SET STORAGE EXTERNAL",
     "CREATE TABLE shuiquan.begins (first_seq bigint PRIMARY KEY, position bigint NOT NULL)",
-    # bytes of UTF-8: no collation can change their order, and they may hold what a text may not
+    # bytes of UTF-8: no collation can change their order, and they may hold what a text may not; by command id first,
+    # as in SQLite
     """
     CREATE TABLE shuiquan.submissions (
-        actor bytea, command_id bytea, content bytea NOT NULL, first_seq bigint NOT NULL, last_seq bigint NOT NULL,
-        PRIMARY KEY (actor, command_id)
+        actor bytea, command_id bytea, first_seq bigint NOT NULL, PRIMARY KEY (command_id, actor)
     )
     """,
 )
@@ -65,7 +65,7 @@ WITH events AS (
     SELECT * FROM unnest(%b::bigint[], %b::bigint[])
 )
 INSERT INTO shuiquan.submissions
-SELECT * FROM unnest(%b::bytea[], %b::bytea[], %b::bytea[], %b::bigint[], %b::bigint[])
+SELECT * FROM unnest(%b::bytea[], %b::bytea[], %b::bigint[])
 """
 
 
@@ -173,7 +173,7 @@ class JournalRecorder(PostgresApplicationRecorder):
         columns = [
             *columns_of([(e.originator_id, e.originator_version, e.topic, e.state) for e in stored_events], 4),
             *columns_of(begins, 2),
-            *columns_of([(k.actor.encode(), k.command_id.encode(), *k[2:]) for k in keys], 5),
+            *columns_of([(actor.encode(), command_id.encode(), first_seq) for actor, command_id, first_seq in keys], 3),
         ]
         with self.datastore.cursor() as cursor:
             cursor.execute(INSERT, columns, prepare=True)
@@ -271,16 +271,15 @@ class PostgresStore:
         )
         return Entry(*found[0]) if found else None
 
-    def keys(self, names: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Key]:
-        """Those of many submissions, named by actor and command id, that were recorded."""
+    def keys(self, names: Sequence[Name]) -> dict[Name, int]:
+        """Those of many submissions that were recorded: the first sequence number of each."""
         names_of = [[name[part].encode() for name in names] for part in (0, 1)]
         found = self._select(
             "SELECT s.* FROM unnest(%s::bytea[], %s::bytea[]) AS wanted (actor, command_id) "
             "JOIN shuiquan.submissions s USING (actor, command_id)",
             *names_of,
         )
-        made = [Key(actor.decode(), command_id.decode(), *rest) for actor, command_id, *rest in found]
-        return {(key.actor, key.command_id): key for key in made}
+        return {(actor.decode(), command_id.decode()): first_seq for actor, command_id, first_seq in found}
 
     @contextmanager
     def all_keys(self) -> Iterator[Iterator[Key]]:
@@ -294,7 +293,7 @@ class PostgresStore:
             cursor.itersize = ROWS_AT_ONCE
             connection.patience_s = None  # however long it takes to sort them
             cursor.execute("SELECT * FROM shuiquan.submissions ORDER BY first_seq")
-            yield (Key(decoded(actor), decoded(command_id), *rest) for actor, command_id, *rest in cursor)
+            yield (Key(decoded(actor), decoded(command_id), first_seq) for actor, command_id, first_seq in cursor)
 
     def begin_before(self, seq: int) -> int:
         """Position of a record that begins a group at or before a sequence number: the last that is kept, or 1."""

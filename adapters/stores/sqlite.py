@@ -24,22 +24,23 @@ from adapters.stores.failures import coded, refusal
 from adapters.stores.headfile import HeadFile
 from adapters.stores.lockfile import LockFile
 from ledger.codes import Code, Refused
-from ledger.journal.store import RESTORED, Begin, Entry, ForkDue, Key
+from ledger.journal.store import RESTORED, Begin, Entry, ForkDue, Key, Name
 
 STREAM: Final = "journal"
 APPLICATION_ID: Final = 0x53515331  # "SQS1" in the file's header says whose it is
 LAYOUT: Final = 2  # of the tables, as `user_version` beside it
 READ_AT_ONCE: Final = 64  # a page can be several megabytes
 READ_FIRST: Final = 4  # most who ask for one group of records read no further
-ROWS_AT_ONCE: Final = 4_096  # of five values: SQLite takes 32,766 in a statement
+ROWS_AT_ONCE: Final = 4_096  # of four values: SQLite takes 32,766 in a statement
 READ_ONLY: Final = "?mode=ro"
 TREE_PAGES: Final = 8  # that a commit changes whatever it holds: the ends of tables and of their indexes
 
 SUBMISSIONS_TABLE: Final = """
 CREATE TABLE IF NOT EXISTS submissions (
-    actor TEXT, command_id TEXT, content BLOB, first_seq INTEGER, last_seq INTEGER, PRIMARY KEY (actor, command_id)
+    actor TEXT, command_id TEXT, first_seq INTEGER, PRIMARY KEY (command_id, actor)
 ) WITHOUT ROWID
 """
+"""By command id first: where those rise, new keys of all actors lie together, and a commit changes few pages."""
 
 
 WANTED: Final = """
@@ -76,7 +77,7 @@ class JournalRecorder(SQLiteApplicationRecorder):
     ) -> Sequence[int] | None:
         events = [(e.originator_id, e.originator_version, e.topic, e.state) for e in stored_events]
         for table, width, rows in (
-            (self.events_table_name, 4, events), ("begins", 2, begins), ("submissions", 5, keys)
+            (self.events_table_name, 4, events), ("begins", 2, begins), ("submissions", 3, keys)
         ):  # fmt: skip
             for some in portions(rows):
                 c.execute(with_values(f"INSERT INTO {table} VALUES {{}}", len(some), width), flat(some))
@@ -157,13 +158,13 @@ class SQLiteStore:
             events = self._recorder.select_events(STREAM, desc=True, limit=1)
         return Entry(events[0].originator_version, events[0].topic, events[0].state) if events else None
 
-    def keys(self, names: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Key]:
-        """Those of many submissions, named by actor and command id, that were recorded."""
-        found: list[Key] = []
+    def keys(self, names: Sequence[Name]) -> dict[Name, int]:
+        """Those of many submissions that were recorded: the first sequence number of each."""
+        found: list[Any] = []
         with coded(self.path), self._looking_up:
             for some in portions(names):
-                found += map(Key._make, self._lookups.execute(with_values(WANTED, len(some), 2), flat(some)))
-        return {(key.actor, key.command_id): key for key in found}
+                found += self._lookups.execute(with_values(WANTED, len(some), 2), flat(some))
+        return {(actor, command_id): first_seq for actor, command_id, first_seq in found}
 
     @contextmanager
     def all_keys(self) -> Iterator[Iterator[Key]]:

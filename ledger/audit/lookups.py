@@ -59,14 +59,8 @@ class LookupCheck:
 
 def keys_of(page: Array) -> list[Key]:
     """The keys of a page of submissions."""
-    first, count = page["seq"], page["facts"]
-    actors, names = (page[name].tolist() for name in ("actor", "command_id"))
-    return list(
-        map(
-            Key, map(bytes.decode, actors), map(bytes.decode, names), page["content"].tolist(), first.tolist(),
-            (first + count - 1).tolist(),
-        )
-    )  # fmt: skip
+    actors, names = (map(bytes.decode, page[name].tolist()) for name in ("actor", "command_id"))
+    return list(map(Key, actors, names, page["seq"].tolist()))
 
 
 def compare(table: str, found: Sequence[Key | Begin], said: Sequence[Key | Begin]) -> None:
@@ -89,6 +83,5 @@ def place(row: Key | Begin) -> int:
 def shown(row: Key | Begin | None) -> str:
     """A row for people."""
     if isinstance(row, Key):
-        content = row.content.hex()[:16] if isinstance(row.content, bytes) else repr(row.content)
-        return f"{row.actor} {row.command_id}, seq {row.first_seq} to {row.last_seq}, content {content}"
+        return f"{row.actor} {row.command_id}, seq {row.first_seq}"
     return f"seq {row.first_seq} at position {row.position}" if row else ""

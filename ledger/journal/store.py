@@ -4,15 +4,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
+Name = tuple[str, str]
+"""Actor and command id, under which a submission may be repeated (contract K1)."""
+
 
 class Key(NamedTuple):
-    """A submission that was recorded, by the key under which it may be repeated (contract K1)."""
+    """Where a submission was recorded, by its name: the number of its own fact, which says all else."""
 
     actor: str
     command_id: str
-    content: bytes  # SHA-256 of its commands
     first_seq: int
-    last_seq: int
 
 
 class Begin(NamedTuple):
@@ -73,8 +74,8 @@ class Store(Protocol):
     def head(self) -> Entry | None:
         """The last record."""
 
-    def keys(self, names: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Key]:
-        """Those of many submissions, named by actor and command id, that were recorded."""
+    def keys(self, names: Sequence[Name]) -> dict[Name, int]:
+        """Those of many submissions that were recorded: the first sequence number of each."""
 
     def all_keys(self) -> AbstractContextManager[Iterator[Key]]:
         """Every key there is now, in order of `first_seq`, whatever a writer adds within the block."""

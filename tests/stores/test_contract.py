@@ -46,7 +46,7 @@ class Model:
     def __init__(self) -> None:
         self.entries: list[Entry] = []
         self.begins: list[Begin] = []
-        self.keys: dict[tuple[str, str], Key] = {}
+        self.keys: dict[tuple[str, str], int] = {}
 
     def append(self, call: Append) -> bool:
         """Whether it was taken."""
@@ -55,7 +55,7 @@ class Model:
             return False
         self.entries += [Entry(at, *entry) for at, entry in enumerate(call.entries, call.after + 1)]
         self.begins += call.begins
-        self.keys |= dict(zip(names, call.keys, strict=True))
+        self.keys |= {(key.actor, key.command_id): key.first_seq for key in call.keys}
         return True
 
     def check(self, store: Store, rng: np.random.Generator) -> None:
@@ -90,7 +90,7 @@ def random_appends(seed: int, count: int, *, with_keys: bool = True) -> Iterator
         ends = (seq + rng.integers(1, 40, size).cumsum()).tolist()
         placed = enumerate(itertools.pairwise([seq, *ends]), after + 1)
         begins = [Begin(first + 1, position) for position, (first, _) in placed if rng.random() < 0.2]
-        keys = [Key("platform", name, rng.bytes(32), seq + 1, ends[-1])] if with_keys else []
+        keys = [Key("platform", name, seq + 1)] if with_keys else []
         yield Append(after, entries, begins, keys)
         if after == position and not known:
             position, seq = position + size, ends[-1]
@@ -176,12 +176,12 @@ def closing_all(*recorders: Any) -> Iterator[tuple[Any, ...]]:
 
 def test_a_batch_with_one_bad_row_leaves_nothing_in_any_table(home: Home) -> None:
     place = home.new()
-    taken = Key("platform", "c1", bytes(32), 1, 1)
+    taken = Key("platform", "c1", 1)
     entries, begin, more = [("a/1", b"1"), ("a/1", b"2")], Begin(1, 1), [Begin(3, 3)]
     with opened(place) as store:
         store.append(0, entries, [begin], [taken])
         for after, begins, keys in (
-            (1, more, []), (2, more, [Key("new", "c1", bytes(32), 3, 3), taken]), (2, more, [taken, taken]),
+            (1, more, []), (2, more, [Key("new", "c1", 3), taken]), (2, more, [taken, taken]),
             (2, [*more, begin], []), (2, more * 2, []),
         ):  # fmt: skip
             assert refusal(lambda call=(after, entries, begins, keys): store.append(*call)) == Code.COMMIT_FAILED
@@ -287,7 +287,7 @@ HOSTILE = (
 
 def test_any_text_is_a_key_of_its_own(home: Home) -> None:
     place = home.new()
-    keys = [Key(*names, bytes(32), at, at) for at, names in enumerate(itertools.product(HOSTILE, HOSTILE), start=1)]
+    keys = [Key(*names, at) for at, names in enumerate(itertools.product(HOSTILE, HOSTILE), start=1)]
     with opened(place) as store:
         store.append(0, [("a/1", b"")], [], keys[::2])
         for at in range(1, len(keys), 2):
@@ -295,9 +295,9 @@ def test_any_text_is_a_key_of_its_own(home: Home) -> None:
                 assert not store.keys([keys[at][:2]])
         store.append(1, [("a/1", b"")], [], keys[1::2])
         with pytest.raises(UnicodeEncodeError):
-            store.append(2, [("a/1", b"")], [], [Key("\ud800", "c", bytes(32), 1, 1)])
+            store.append(2, [("a/1", b"")], [], [Key("\ud800", "c", 1)])
     with opened(place, writable=False) as store:
-        assert store.keys([key[:2] for key in keys]) == {key[:2]: key for key in keys}
+        assert store.keys([key[:2] for key in keys]) == {key[:2]: key.first_seq for key in keys}
         assert len(list(store.entries())) == 2
 
 

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from shuiquan import Code, OpenMarket, Refused
+from shuiquan import Code, OpenMarket, Refused, Role
 from tests.stores.homes import Around, Files, Home, Place, database
-from tests.stores.ledgers import resumed, verified
+from tests.stores.ledgers import facts_hash, resumed, verified
 from tests.world import OPERATOR
 
 Row = tuple[object, ...]
@@ -32,28 +32,22 @@ def rename_key(rows: list[Row], tables: Around) -> Row:
     return rows[3]
 
 
-def change_content(rows: list[Row], tables: Around) -> Row:
-    """Another hash: the first sender is refused, somebody else gets his answer."""
-    tables.execute(f"UPDATE submissions SET content = ?{ONE}", (bytes(32), *rows[2][:2]))
-    return rows[2]
-
-
 def point_key_elsewhere(rows: list[Row], tables: Around) -> Row:
     """A key that gives the answer of an earlier command."""
-    tables.execute(f"UPDATE submissions SET first_seq = ?, last_seq = ?{ONE}", (*rows[1][3:], *rows[5][:2]))
+    tables.execute(f"UPDATE submissions SET first_seq = ?{ONE}", (rows[1][2], *rows[5][:2]))
     return rows[5]
 
 
 def add_key_behind(rows: list[Row], tables: Around) -> Row:
     """A key for a command that nobody gave: who gives it is told that it is done."""
     forged = (rows[-1][0], rows[-1][1] + rows[-1][1], *rows[-1][2:])
-    tables.execute("INSERT INTO submissions VALUES (?, ?, ?, ?, ?)", forged)
+    tables.execute("INSERT INTO submissions VALUES (?, ?, ?)", forged)
     return forged
 
 
 def add_key_of_the_future(rows: list[Row], tables: Around) -> Row:
-    forged = (rows[-1][0], rows[-1][1] + rows[-1][1], bytes(32), 10**9, 10**9)
-    tables.execute("INSERT INTO submissions VALUES (?, ?, ?, ?, ?)", forged)
+    forged = (rows[-1][0], rows[-1][1] + rows[-1][1], 10**9)
+    tables.execute("INSERT INTO submissions VALUES (?, ?, ?)", forged)
     return forged
 
 
@@ -86,7 +80,7 @@ def add_begin(forged: Row) -> Callable[[list[Row], Around], Row]:
 
 
 KEY_CHANGES = [
-    drop_key, drop_the_last_key, rename_key, change_content, point_key_elsewhere, add_key_behind, add_key_of_the_future,
+    drop_key, drop_the_last_key, rename_key, point_key_elsewhere, add_key_behind, add_key_of_the_future,
 ]  # fmt: skip
 FORGED = [(-5, 1), (0, 1), (10**6, 10**6), (10**6, 7), (10**6, -1)]
 BEGIN_CHANGES = [point_begin_elsewhere, rename_begin, swap_begins, *map(add_begin, FORGED)]
@@ -131,6 +125,23 @@ def test_beginnings_that_are_gone_hide_nothing(home: Home) -> None:
         assert len(tables.execute(BEGINS)) > 3
         tables.execute("DELETE FROM begins")
     assert verified(place) == before
+
+
+def test_a_writer_that_meets_a_key_that_points_elsewhere_does_nothing_twice(home: Home) -> None:
+    place = home.copied()
+    with database(place) as tables:
+        wrong = point_key_elsewhere(tables.execute(KEYS), tables)
+    world = resumed(place)
+    before = facts_hash(world.exchange)
+    for name in (text(wrong[1]), "another"):
+        with pytest.raises(Refused) as refused:
+            world.exchange.submit(
+                [OpenMarket(instrument="SW-A")], actor=text(wrong[0]), role=Role.OPERATOR, command_id=name
+            )
+        assert refused.value.code == Code.COMMIT_FAILED
+        assert "LOOKUP_DIFFERS" in str(refused.value)
+    assert facts_hash(world.exchange) == before
+    world.exchange.close()
 
 
 def test_a_writer_that_goes_on_meanwhile_is_no_damage(home: Home) -> None:
