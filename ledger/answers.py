@@ -85,11 +85,8 @@ class Answer(msgspec.Struct, frozen=True, eq=False, gc=False):
         return f"Answer({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
 
-class Recorded(NamedTuple):
-    """A submission that was decided: the digest of its content, and its answer."""
-
-    content: bytes
-    answer: Answer
+Recorded = tuple[bytes, Answer]
+"""A submission that was decided: the digest of its content, and its answer."""
 
 
 def pages_of(segment: Segment) -> Pages:
@@ -128,7 +125,7 @@ def read_recorded(store: Store, name: Name, first_seq: int) -> Recorded:
     if row is None or (row["actor"].decode(), row["command_id"].decode()) != name:
         raise Refused(Code.LOOKUP_DIFFERS, "submissions", " ".join(name), f"no such submission at seq {first_seq}")
     own = [part if part.rare else between(part, first_seq, last_seq) for part in parts]
-    return Recorded(row["content"].tobytes(), make_answer(first_seq, last_seq, int(row["at_ns"]), own))
+    return row["content"].tobytes(), make_answer(first_seq, last_seq, int(row["at_ns"]), own)
 
 
 def between(part: Segment, first_seq: int, last_seq: int) -> Segment:

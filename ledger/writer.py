@@ -18,7 +18,7 @@ from ledger.intake import Intake, take_in
 from ledger.journal.pages import MAX_PAGE_FACTS
 from ledger.journal.records import GENESIS, Draft, chain
 from ledger.journal.seeking import Beginnings
-from ledger.journal.store import Key, Name, Store
+from ledger.journal.store import Name, Store
 from ledger.policy import Policy
 from ledger.replay import Progress, fold
 from ledger.segments import Segment, drafts
@@ -204,7 +204,7 @@ class Writer:
 
     def _pend(self, names: Sequence[Name], digests: Sequence[bytes], answers: Sequence[Answer]) -> None:
         """Remember decided submissions by their keys until they are durable."""
-        self._pending[-1].update(zip(names, map(Recorded, digests, answers), strict=True))
+        self._pending[-1].update(zip(names, zip(digests, answers, strict=True), strict=True))
 
     def answer(self, actor: str, command_id: str) -> Answer | None:
         """What a recorded submission was answered, from its facts; None where there was none."""
@@ -212,7 +212,8 @@ class Writer:
         first_seq = self._store.keys([name]).get(name)
         if first_seq is None:
             return None
-        return msgspec.structs.replace(read_recorded(self._store, name, first_seq).answer, repeated=True)
+        _, answer = read_recorded(self._store, name, first_seq)
+        return msgspec.structs.replace(answer, repeated=True)
 
     def _taken(self, answers: list[Answer | Refused]) -> Decided:
         """What was decided, as the commit that it becomes."""
@@ -232,9 +233,9 @@ def fit_together(names: Sequence[Name], rows: Sequence[int], known: Iterable[Nam
     return [*fits, False]
 
 
-def keys_of(new: dict[Name, Recorded]) -> list[Key]:
+def keys_of(new: dict[Name, Recorded]) -> list[tuple[str, str, int]]:
     """The keys of new submissions."""
-    return [Key(actor, command_id, answer.first_seq) for (actor, command_id), (_, answer) in new.items()]
+    return [(actor, command_id, answer.first_seq) for (actor, command_id), (_, answer) in new.items()]
 
 
 def policy_digest(policy: Policy) -> bytes:
@@ -244,7 +245,7 @@ def policy_digest(policy: Policy) -> bytes:
 
 def repeated(submission: Submission, known: Recorded, digest: bytes) -> Answer:
     """The answer to a known submission. Raises Refused (COMMAND_ID_REUSED) when it comes with other content."""
-    if known.content != digest:
-        rule = f"used at seq {known.answer.first_seq}"
-        raise Refused(Code.COMMAND_ID_REUSED, "command_id", submission.command_id, rule)
-    return msgspec.structs.replace(known.answer, repeated=True)
+    content, answer = known
+    if content != digest:
+        raise Refused(Code.COMMAND_ID_REUSED, "command_id", submission.command_id, f"used at seq {answer.first_seq}")
+    return msgspec.structs.replace(answer, repeated=True)

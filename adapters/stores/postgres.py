@@ -162,7 +162,7 @@ class JournalRecorder(PostgresApplicationRecorder):
         stored_events: Sequence[StoredEvent],
         *,
         begins: Sequence[Begin] = (),
-        keys: Sequence[Key] = (),
+        keys: Sequence[tuple[str, str, int]] = (),
         **_: Any,
     ) -> Sequence[int]:
         """Insert in one transaction, never tried again: an answer that was lost may hide a commit.
@@ -224,7 +224,7 @@ class PostgresStore:
         after: int,
         entries: Sequence[tuple[str, bytes]],
         begins: Sequence[Begin],
-        keys: Sequence[Key],
+        keys: Sequence[tuple[str, str, int]],
     ) -> None:
         """Add records behind a position in one durable transaction. Raises Refused (COMMIT_FAILED)."""
         events = [

@@ -72,7 +72,7 @@ class JournalRecorder(SQLiteApplicationRecorder):
         stored_events: Sequence[StoredEvent],
         *,
         begins: Sequence[Begin] = (),
-        keys: Sequence[Key] = (),
+        keys: Sequence[tuple[str, str, int]] = (),
         **_: Any,
     ) -> Sequence[int] | None:
         events = [(e.originator_id, e.originator_version, e.topic, e.state) for e in stored_events]
@@ -119,7 +119,7 @@ class SQLiteStore:
         after: int,
         entries: Sequence[tuple[str, bytes]],
         begins: Sequence[Begin],
-        keys: Sequence[Key],
+        keys: Sequence[tuple[str, str, int]],
     ) -> None:
         """Add records behind a position in one durable transaction. Raises Refused (COMMIT_FAILED, LEDGER_LOCKED)."""
         events = [

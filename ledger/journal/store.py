@@ -58,9 +58,9 @@ class Store(Protocol):
         after: int,
         entries: Sequence[tuple[str, bytes]],
         begins: Sequence[Begin],
-        keys: Sequence[Key],
+        keys: Sequence[tuple[str, str, int]],
     ) -> None:
-        """Add records (topic, bytes) behind position `after`, all or none, durably.
+        """Add records (topic, bytes) behind position `after`, all or none, durably, with the fields of new `Key`s.
 
         Raises Refused (COMMIT_FAILED) when the store refuses or cannot say.
         """
