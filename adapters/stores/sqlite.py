@@ -182,8 +182,9 @@ class SQLiteStore:
 
     def begin_before(self, seq: int) -> int:
         """Position of a record that begins a group at or before a sequence number: the last that is kept, or 1."""
-        last = "SELECT position FROM begins WHERE first_seq <= ? ORDER BY first_seq DESC LIMIT 1"
-        return int((*self._one(last, (seq,)), 1)[0])
+        last = "SELECT CAST(position AS INTEGER) FROM begins WHERE first_seq <= ? ORDER BY first_seq DESC LIMIT 1"
+        (found,) = self._one(last, (seq,)) or (1,)
+        return int(found or 1)
 
     def begins(self) -> Iterator[Begin]:
         """Every place that is kept where a group begins, in order of `first_seq`."""

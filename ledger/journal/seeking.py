@@ -54,4 +54,4 @@ def last_seq(store: Store, position: int) -> int:
     header, _ = parse_header(position, last.state)
     entries = store.entries(store.begin_before(header.first_seq) - 1)
     held = takewhile(lambda entry: entry.position <= position, entries)
-    return max(parse_header(entry.position, entry.state)[0].last_seq for entry in held)
+    return max([header.last_seq, *(parse_header(*entry[::2])[0].last_seq for entry in held)])

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+import shuiquan
 from shuiquan import Code, OpenMarket, Refused, Role
 from tests.stores.homes import Around, Files, Home, Place, database
 from tests.stores.ledgers import facts_hash, resumed, verified
@@ -169,3 +170,15 @@ def test_a_key_that_sqlite_would_not_find_is_named(files: Files, changed: str) -
         row = tables.execute(KEYS)[3]
         tables.execute(f"UPDATE submissions SET actor = {changed}{ONE}", row[:2])
     assert refusal(path).field == "submissions"
+
+
+@pytest.mark.parametrize("changed", ["'x'", "NULL", "x'ff'", "-7"])
+def test_a_beginning_that_is_no_position_is_named_and_hides_nothing(files: Files, changed: str) -> None:
+    path = files.copied()
+    with database(path) as tables:
+        seq = tables.execute(BEGINS)[1][0]
+        tables.execute(f"UPDATE begins SET position = {changed} WHERE first_seq = ?", (seq,))
+    refused = refusal(path)
+    assert (refused.field, str(refused.value).partition(" at ")[0]) == ("begins", f"seq {seq}")
+    with shuiquan.open(path, readonly=True) as reader:
+        assert reader.fact(int(str(seq))).seq == seq
