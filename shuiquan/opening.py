@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from functools import partial
 from pathlib import Path
 
 from adapters.audit.files import AUDIT_FILES
@@ -84,7 +85,7 @@ def open_exchange(
     exchange = Exchange(
         store, writer, views, parties, Notary(store, path), snapshots, clock, writable=not readonly,
         snapshot_facts=snapshot_facts, limits=limits,
-        free_bytes=lambda: shutil.disk_usage(path.parent).free, beside=path,
+        free_bytes=partial(free_bytes, str(path.parent)), beside=path,
     )  # fmt: skip
     exchange.snapshot_if_due()
     return exchange
@@ -118,6 +119,11 @@ def make_folder(folder: Path, *, needed: bool) -> None:
     except OSError as problem:
         if needed:
             raise Refused(Code.FILES_UNUSABLE, "files", str(folder), str(problem)) from None
+
+
+def free_bytes(folder: str) -> int:
+    """Room left on the file system of a folder; asked before every commit."""
+    return shutil.disk_usage(folder).free
 
 
 def remove_ledger(path: Path) -> None:
