@@ -148,7 +148,11 @@ class Code(IntEnum):
     LOGIN_REFUSED = 841, "the database server refused the login, or a grant is missing", "数据库拒绝登录或缺少授权"
     DATABASE_MISSING = 842, "the server has no such database", "服务器上没有此数据库"
     ENCODING_NOT_UTF8 = 843, "the database does not keep text as UTF-8", "数据库编码不是UTF-8"
-    LAYOUT_UNKNOWN = 844, "the tables are of another version of this program", "数据表版本与本程序不符"
+    LAYOUT_UNKNOWN = (
+        844,
+        "the tables are of another version of this program: `shuiquan export` there, `shuiquan journal import` here",
+        "数据表版本与本程序不符，请以原版本导出、以本版本导入",
+    )
     NOT_DURABLE = 845, "the server may lose what it has committed", "服务器未启用持久化，提交后仍可能丢失"
     ADDRESS_INVALID = 846, "this is no address of a ledger", "账本地址无效"
     FILES_UNUSABLE = 847, "the folder for the files beside the ledger cannot be made", "无法创建账本附属文件目录"
