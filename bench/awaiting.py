@@ -1,8 +1,9 @@
 """Callers who submit one order and await its durable answer: a thousand tasks of asyncio at once, and one task alone.
 
-Tasks go on: each submits one order, awaits it, and submits its next, whatever the others do. Rounds: a thousand new
-tasks submit one order each, and the next thousand begin when all of them have their answers. The baseline is asyncio
-itself: tasks that go on, each awaiting a future that a thread settles, with nothing behind it.
+Tasks go on: each submits one order, awaits it, and submits its next, whatever the others do; all for one actor, and
+each for an actor of its own. Rounds: a thousand new tasks submit one order each, and the next thousand begin when all
+of them have their answers. The baseline is asyncio itself: tasks that go on, each awaiting a future that a thread
+settles, with nothing behind it.
 
 Each on the loop that asyncio has and on uvloop, which is asyncio with a compiled loop, in turns.
 
@@ -41,12 +42,13 @@ Run = Callable[[Coroutine[Any, Any, Any]], Any]
 """What runs a coroutine on a loop of its own, as `asyncio.run` does."""
 
 
-async def in_tasks(exchange: Exchange, orders: Any, name: str, tasks: int) -> None:
-    """So many tasks share the orders; each submits one and awaits it before its next."""
+async def in_tasks(exchange: Exchange, orders: Any, name: str, tasks: int, *, actors: bool = False) -> None:
+    """So many tasks share the orders, of one actor or each its own: each submits one and awaits it before its next."""
 
     async def task(first: int) -> None:
+        who = OPERATOR | ({"actor": f"platform-{first}"} if actors else {})
         for at in range(first, len(orders), tasks):
-            await exchange.submit_async(orders[at : at + 1], command_id=f"{name}-{at}", **OPERATOR)
+            await exchange.submit_async(orders[at : at + 1], command_id=f"{name}-{at}", **who)
 
     await asyncio.gather(*(task(first) for first in range(tasks)))
 
@@ -159,10 +161,15 @@ def many(
     count, commits = size.tasks * size.rounds, exchange.load.commits
     tasks = in_tasks(exchange, flow(count), f"tasks-{name}", size.tasks)
     tasks_s, commits = timed(lambda: run(tasks)), exchange.load.commits - commits
+    apart = in_tasks(exchange, flow(count), f"apart-{name}", size.tasks, actors=True)
+    apart_s = timed(lambda: run(apart))
     rounds = in_rounds(exchange, flow(count), f"rounds-{name}", size.tasks)
     rounds_s = timed(lambda: run(rounds))
     idle_s = timed(lambda: run(all_for_nothing(settler, size.tasks, size.rounds)))
-    return {"tasks": count / tasks_s, "rounds": count / rounds_s, "idle": count / idle_s, "commit": count / commits}
+    return {
+        "tasks": count / tasks_s, "apart": count / apart_s, "rounds": count / rounds_s, "idle": count / idle_s,
+        "commit": count / commits,
+    }  # fmt: skip
 
 
 def alone(
@@ -209,6 +216,7 @@ def figures(turns: Turns, loop: str) -> list[Figure]:
 
     return [
         figure("tasks", "tasks that go on", PER_S, "tasks that await a thread"),
+        figure("apart", "tasks that go on, each an actor", PER_S, "tasks that await a thread"),
         figure("rounds", "rounds of tasks of one order", PER_S, "tasks that await a thread"),
         figure("idle", "tasks that await a thread", PER_S, "", "no ledger behind it"),
         figure("commit", "orders a commit, tasks that go on", "orders"),
