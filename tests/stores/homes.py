@@ -145,6 +145,7 @@ def released(place: Place) -> Place:
     if isinstance(place, Database):
         with place.server.connect(place.name) as connection:
             connection.execute("SELECT pg_advisory_lock(%s)", [LOCK])
+            connection.execute("SELECT pg_advisory_unlock(%s)", [LOCK])  # it notices the end of this one later, too
     return place
 
 
