@@ -1,14 +1,14 @@
 """What a submission led to: its facts, as the caller gets them at once and again when he repeats it."""
 
-from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
 
 import msgspec
 import numpy as np
 
 from ledger import facts, rows
 from ledger.codes import Code, Refused
-from ledger.journal.records import parse
+from ledger.journal.records import Header, Record, parse
 from ledger.journal.seeking import entries_from_seq
 from ledger.journal.store import Name, Store
 from ledger.segments import Segment
@@ -101,34 +101,61 @@ def make_answer(first_seq: int, last_seq: int, at_ns: int, parts: Sequence[Segme
     return Answer(first_seq, last_seq, at_ns, pages, acts=[stamped for part in parts for stamped in part.rare])
 
 
-def read_recorded(store: Store, name: Name, first_seq: int) -> Recorded:
-    """A recorded submission from the facts from its own on, as it was answered.
+def recorded(store: Store, names: Sequence[Name]) -> dict[Name, Recorded]:
+    """Those of some submissions that were recorded, as they were answered; records that they share are read once.
 
-    Raises Refused (LOOKUP_DIFFERS) where the journal holds no such submission at this number.
+    Raises Refused (LOOKUP_DIFFERS) where the journal holds another submission, or none, where the store says it is.
     """
-    parts: list[Segment] = []
-    row: Any = None
-    last_seq = first_seq
-    for entry in entries_from_seq(store, first_seq):
-        record = parse(entry.position, entry.state)
-        if record.header.first_seq > last_seq:
-            break
-        if not record.header.columns:
-            parts.append(Segment([record.fact], {}, None))
-            continue
-        topic, page = record.page
-        if topic != rows.SUBMISSIONS:
-            parts.append(Segment([], {topic: page}, None))
-        elif row is None and (page["seq"] == first_seq).any():
-            row = page[page["seq"] == first_seq][0]
-            last_seq = first_seq + int(row["facts"]) - 1
-    if row is None or (row["actor"].decode(), row["command_id"].decode()) != name:
-        raise Refused(Code.LOOKUP_DIFFERS, "submissions", " ".join(name), f"no such submission at seq {first_seq}")
-    own = [part if part.rare else between(part, first_seq, last_seq) for part in parts]
-    return row["content"].tobytes(), make_answer(first_seq, last_seq, int(row["at_ns"]), own)
+    reading = Reading(store)
+    places = sorted((first_seq, name) for name, first_seq in store.keys(names).items())
+    return {name: reading.submission(name, first_seq) for first_seq, name in places}
+
+
+class Reading:
+    """Reads submissions in the order of the journal, on and on where they lie together."""
+
+    def __init__(self, store: Store) -> None:
+        """Nothing is read yet."""
+        self._store = store
+        self._records: Iterator[Record] = iter(())
+        self._kept: list[tuple[Header, Segment]] = []
+
+    def submission(self, name: Name, first_seq: int) -> Recorded:
+        """One submission, whose own fact has this number. Raises Refused (LOOKUP_DIFFERS)."""
+        pages = [part.submissions for part in self._parts(first_seq, first_seq) if part.submissions is not None]
+        found = [row for page in pages for row in page[page["seq"] == first_seq]]
+        if not found or (found[0]["actor"].decode(), found[0]["command_id"].decode()) != name:
+            rule = f"no such submission at seq {first_seq}"
+            raise Refused(Code.LOOKUP_DIFFERS, "submissions", " ".join(name), rule)
+        last_seq = first_seq + int(found[0]["facts"]) - 1
+        own = [between(part, first_seq, last_seq) for part in self._parts(first_seq, last_seq)]
+        return found[0]["content"].tobytes(), make_answer(first_seq, last_seq, int(found[0]["at_ns"]), own)
+
+    def _parts(self, first_seq: int, last_seq: int) -> list[Segment]:
+        """The records with these numbers; none of an earlier one is asked for any more."""
+        self._kept = [(header, part) for header, part in self._kept if header.last_seq >= first_seq]
+        if not self._kept:
+            self._records = (parse(*entry[::2]) for entry in entries_from_seq(self._store, first_seq))
+        while not self._kept or self._kept[-1][0].first_seq <= last_seq:
+            record = next(self._records, None)
+            if record is None:
+                break
+            self._kept.append((record.header, part_of(record)))
+        return [part for header, part in self._kept if header.first_seq <= last_seq]
+
+
+def part_of(record: Record) -> Segment:
+    """The facts of a record."""
+    if not record.header.columns:
+        return Segment([record.fact], {}, None)
+    topic, page = record.page
+    return Segment([], {}, page) if topic == rows.SUBMISSIONS else Segment([], {topic: page}, None)
 
 
 def between(part: Segment, first_seq: int, last_seq: int) -> Segment:
-    """The facts of a segment of pages from one sequence number to another."""
-    cut = {topic: page[(page["seq"] >= first_seq) & (page["seq"] <= last_seq)] for topic, page in part.pages.items()}
-    return Segment([], cut, None)
+    """The facts of a record from one sequence number to another, which rise in it."""
+    cut = {
+        topic: page[slice(*np.searchsorted(page["seq"], [first_seq, last_seq + 1]))]
+        for topic, page in part.pages.items()
+    }
+    return Segment(part.rare, cut, None)

@@ -10,7 +10,7 @@ from typing import cast
 import msgspec
 import numpy as np
 
-from ledger.answers import Answer, Recorded, read_recorded
+from ledger.answers import Answer, Recorded, recorded
 from ledger.codes import Code, Refused
 from ledger.decider import Decider
 from ledger.forks import check_fork
@@ -199,8 +199,7 @@ class Writer:
         new = {name for name, digest in zip(names, digests, strict=True) if type(digest) is bytes}
         pending = {name: commit[name] for commit in list(self._pending) for name in new & commit.keys()}
         new.difference_update(pending)  # asked later: a submission moves from there to the store
-        stored = self._store.keys(list(new)) if new else {}
-        return pending | {name: read_recorded(self._store, name, seq) for name, seq in stored.items()}
+        return pending | (recorded(self._store, list(new)) if new else {})
 
     def _pend(self, names: Sequence[Name], digests: Sequence[bytes], answers: Sequence[Answer]) -> None:
         """Remember decided submissions by their keys until they are durable."""
@@ -208,12 +207,9 @@ class Writer:
 
     def answer(self, actor: str, command_id: str) -> Answer | None:
         """What a recorded submission was answered, from its facts; None where there was none."""
-        name = (actor, command_id)
-        first_seq = self._store.keys([name]).get(name)
-        if first_seq is None:
-            return None
-        _, answer = read_recorded(self._store, name, first_seq)
-        return msgspec.structs.replace(answer, repeated=True)
+        for _, answer in recorded(self._store, [(actor, command_id)]).values():
+            return msgspec.structs.replace(answer, repeated=True)
+        return None
 
     def _taken(self, answers: list[Answer | Refused]) -> Decided:
         """What was decided, as the commit that it becomes."""

@@ -10,7 +10,7 @@ from adapters.audit.files import TREE, beside
 from adapters.audit.keys import Keys
 from adapters.audit.reports import make_report
 from adapters.audit.tree import grown_tree
-from ledger.answers import read_recorded
+from ledger.answers import recorded
 from ledger.audit.check_proof import InvalidProof, decode_fact, parse_checkpoint, parted, root_of
 from ledger.audit.checkpoints import (
     START,
@@ -168,11 +168,10 @@ class Notary:
 
     def receipt(self, actor: str, command_id: str) -> str:
         """A signed note on a recorded submission. Raises Refused (NOT_RECORDED) where there is none."""
-        name = (actor, command_id)
-        first_seq = self._store.keys([name]).get(name)
-        if first_seq is None:
+        known = recorded(self._store, [(actor, command_id)])
+        if not known:
             raise Refused(Code.NOT_RECORDED, "command_id", command_id, f"one of {actor}")
-        content, answer = read_recorded(self._store, name, first_seq)
+        ((content, answer),) = known.values()
         signing = self._keys.signing(self.origin)
-        receipt = Receipt(signing.name, *name, content, answer.first_seq, answer.last_seq, answer.at_ns)
+        receipt = Receipt(signing.name, actor, command_id, content, answer.first_seq, answer.last_seq, answer.at_ns)
         return sign(receipt.text, signing)

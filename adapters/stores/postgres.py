@@ -38,6 +38,7 @@ from ledger.journal.store import Begin, Entry, ForkDue, Key, Name
 
 STREAM: Final = "journal"
 READ_AT_ONCE: Final = 64  # a page can be several megabytes
+READ_FIRST: Final = 4  # most who ask for one group of records read no further
 ROWS_AT_ONCE: Final = 1024  # of the tables for look-up
 
 TABLES: Final = (
@@ -245,16 +246,17 @@ class PostgresStore:
 
     def entries(self, after: int = 0) -> Iterator[Entry]:
         """Records behind a position, in order."""
+        count = READ_FIRST
         while True:
             found = self._select(
                 "SELECT originator_version, topic, state FROM shuiquan.stored_events"
                 " WHERE originator_id = %s AND originator_version > %s ORDER BY originator_version LIMIT %s",
-                STREAM, after, READ_AT_ONCE,
+                STREAM, after, count,
             )  # fmt: skip
             yield from (Entry(*row) for row in found)
-            if len(found) < READ_AT_ONCE:
+            if len(found) < count:
                 return
-            after = found[-1][0]
+            after, count = found[-1][0], min(2 * count, READ_AT_ONCE)
 
     def digest(self, position: int) -> bytes:
         """Hash of the record at a position, empty where there is none."""
